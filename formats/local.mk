@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# One archive a folder; the order of a link line is top to bottom.
+include formats/base/local.mk
+include formats/tree.mk
+include formats/vhd/local.mk
+include formats/vhdx/local.mk
+include formats/part/local.mk
+include formats/disk/local.mk
+include formats/volume/local.mk
