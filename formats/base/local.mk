@@ -7,6 +7,8 @@ formats_base_libbase_a_SOURCES = \
 	formats/base/crc.c formats/base/crc.h \
 	formats/base/dev.c formats/base/dev.h \
 	formats/base/dev_file.c formats/base/dev_file.h \
+	formats/base/dev_holder.c formats/base/dev_holder.h \
+	formats/base/dev_lock.c formats/base/dev_lock.h \
 	formats/base/dev_mem.c formats/base/dev_mem.h \
 	formats/base/dev_ram.c formats/base/dev_ram.h \
 	formats/base/dev_slice.c formats/base/dev_slice.h \
@@ -17,3 +19,4 @@ formats_base_libbase_a_SOURCES = \
 	formats/base/outcome.c formats/base/outcome.h \
 	formats/base/utf16.c formats/base/utf16.h \
 	formats/base/wintime.c formats/base/wintime.h
+formats_base_libbase_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
