@@ -59,3 +59,16 @@ def run(*args, stdin=None, check=True, timeout=300, **kw):
         raise AssertionError(
             f"{args} exited {p.returncode}\n{p.stdout}\n{p.stderr}")
     return p
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """IMGFS_NO_SKIP=1 (CI): a skip is a failure, unless the corpus of real
+    images is what is missing."""
+    outcome = yield
+    report = outcome.get_result()
+    if (os.environ.get("IMGFS_NO_SKIP") and report.skipped
+            and not hasattr(report, "wasxfail")
+            and "no corpus" not in str(report.longrepr)):
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI: {report.longrepr}"

@@ -21,6 +21,7 @@ include tests/c/part.mk
 include tests/c/ntfs.mk
 include tests/c/ext.mk
 include tests/c/fs.mk
+include tests/c/session.mk
 
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Which images are mounted, where, by which process: one JSON file a mount in
+ * /run/imgfs (root) or $XDG_RUNTIME_DIR/imgfs. Locks decide who may write;
+ * the registry only gives names, and an entry of a dead process means nothing.
+ */
+#ifndef IMGFS_SESSION_REGISTRY_H
+#define IMGFS_SESSION_REGISTRY_H
+
+#include <jansson.h>
+#include <sys/types.h>
+
+/* The directory, made if needed; NULL when there is no place for it. Static. */
+const char *registry_dir(void);
+/* Adds "pid" and "start" to entry and writes it; the file is NAME.PID. */
+int registry_add(const char *name, json_t *entry);
+/* Why this process ended badly; keeps the entry for whoever waits for it. */
+void registry_fail(const char *name, const char *text);
+void registry_remove(const char *name);
+/* The live or failed mount at dir by the program name: its entry, a new
+ * reference, or NULL. Entries of dead processes without an error are removed. */
+json_t *registry_find(const char *name, const char *dir);
+/* The entry of a process that has ended, or NULL if it removed it itself. */
+json_t *registry_take(const char *name, pid_t pid);
+
+#endif

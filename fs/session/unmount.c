@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "fs/session/unmount.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "formats/base/alloc.h"
+#include "fs/session/registry.h"
+
+/* mountinfo writes blanks and the like as \\040. */
+static void unescape(char *s)
+{
+	char *d = s;
+
+	for (; *s; s++) {
+		if (*s == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] && s[3]) {
+			*d++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 |
+				      (s[3] - '0'));
+			s += 3;
+		} else {
+			*d++ = *s;
+		}
+	}
+	*d = '\0';
+}
+
+/* Is the topmost mount at dir of type fuse.NAME? */
+static bool is_ours(const char *name, const char *dir)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL, *want = mem_printf("fuse.%s", name);
+	size_t room = 0;
+	bool ours = false;
+
+	while (f && want && getline(&line, &room, f) > 0) {
+		char at[4096], type[256];
+		char *rest = strstr(line, " - ");
+
+		if (!rest || sscanf(line, "%*s %*s %*s %*s %4095s", at) != 1 ||
+		    sscanf(rest, " - %255s", type) != 1)
+			continue;
+		unescape(at);
+		if (!strcmp(at, dir))
+			ours = !strcmp(type, want);
+	}
+	if (f)
+		fclose(f);
+	free(line);
+	free(want);
+	return ours;
+}
+
+/* What the file system has not been told yet is told now, while a failure can
+ * still be seen by whoever unmounts. */
+static int flush(const char *dir, struct diag *why)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int ret = 0;
+
+	if (fd < 0)
+		return errno == ENOTCONN || errno == EACCES ? 0 :
+			diag_fail(why, errno, "%s: %s", dir, strerror(errno));
+	if (syncfs(fd) || (fsync(fd) && errno != EINVAL && errno != EROFS))
+		ret = diag_fail(why, errno, "%s: writing back: %s", dir,
+				strerror(errno));
+	close(fd);
+	return ret;
+}
+
+static int run_fusermount(const char *dir, bool lazy)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+		dup2(null, 2);
+		execlp("fusermount3", "fusermount3", lazy ? "-uz" : "-u", "--",
+		       dir, (char *)NULL);
+		_exit(127);
+	}
+	if (waitpid(pid, &status, 0) < 0)
+		return -errno;
+	if (WIFEXITED(status) && !WEXITSTATUS(status))
+		return 0;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 127 ? -ENOENT
+							       : -EBUSY;
+}
+
+static int detach(const char *dir, const struct unmount_opts *opts)
+{
+	int flags = UMOUNT_NOFOLLOW | (opts->lazy ? MNT_DETACH : 0) |
+		    (opts->force ? MNT_FORCE : 0);
+
+	if (!umount2(dir, flags))
+		return 0;
+	return errno == EPERM ? run_fusermount(dir, opts->lazy) : -errno;
+}
+
+static int explain(const char *dir, int ret, struct diag *why)
+{
+	char users[DIAG_MAX / 2];
+
+	if (ret != -EBUSY)
+		return diag_fail(why, ret, "%s: cannot unmount: %s", dir,
+				 strerror(-ret));
+	unmount_users(dir, users, sizeof(users));
+	if (!*users)
+		return diag_fail_as(why, EBUSY, OUT_BUSY,
+				    "%s: busy: in use by a process that cannot "
+				    "be seen, or by a mount below it", dir);
+	return diag_fail_as(why, EBUSY, OUT_BUSY, "%s: busy: used by %s", dir,
+			    users);
+}
+
+/* Waits for the daemon's end: the lock on the image is free then. */
+static int wait_end(int pidfd, pid_t pid, unsigned timeout, struct diag *why)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	int n;
+
+	do {
+		n = poll(&p, 1, timeout ? (int)timeout * 1000 : -1);
+	} while (n < 0 && errno == EINTR);
+	if (n > 0)
+		return 0;
+	return diag_fail_as(why, ETIMEDOUT, OUT_BUSY,
+			    "process %d still writes after %u s: the image "
+			    "stays locked until it ends", (int)pid, timeout);
+}
+
+static int verdict(const char *name, const char *dir, pid_t pid, struct diag *why)
+{
+	json_t *left = registry_take(name, pid);
+	const char *text = json_string_value(json_object_get(left, "error"));
+	int ret = 0;
+
+	if (left)
+		ret = diag_fail(why, EIO, "%s: %s", dir, text ? text :
+				"the daemon died before everything was written");
+	json_decref(left);
+	return ret;
+}
+
+int unmount_dir(const char *name, const char *dir,
+		const struct unmount_opts *opts, struct diag *why)
+{
+	json_t *entry;
+	pid_t pid = 0;
+	int pidfd = -1, ret;
+
+	if (!is_ours(name, dir))
+		return diag_fail_as(why, EINVAL, OUT_NOT_MOUNTED,
+				    "%s: nothing of %s is mounted there", dir,
+				    name);
+	entry = registry_find(name, dir);
+	if (entry)
+		pid = (pid_t)json_integer_value(json_object_get(entry, "pid"));
+	json_decref(entry);
+	if (pid > 0)
+		pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	ret = opts->force ? 0 : flush(dir, why);
+	if (!ret && (ret = detach(dir, opts)))
+		ret = explain(dir, ret, why);
+	if (!ret && pidfd >= 0 && !opts->lazy)
+		ret = wait_end(pidfd, pid, opts->timeout, why);
+	if (!ret && pid > 0 && !opts->lazy)
+		ret = verdict(name, dir, pid, why);
+	if (pidfd >= 0)
+		close(pidfd);
+	return ret;
+}
