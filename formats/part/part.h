@@ -15,8 +15,8 @@ struct part {
 	unsigned number;	/* as Linux counts: 1.., logical from 5 */
 	uint64_t off, len;	/* bytes, inside the disk */
 	uint8_t mbr_type;	/* MBR */
-	struct guid type, id;	/* GPT; id is also "disksig-NN" for MBR: zero */
-	char uuid[40];		/* PARTUUID as blkid shows it */
+	struct guid type, id;	/* GPT; zero for MBR */
+	char uuid[40];		/* PARTUUID as blkid shows it; may be empty */
 	char label[36 * 3 + 1];	/* GPT name, UTF-8 */
 };
 
@@ -29,7 +29,10 @@ struct part_table {
 };
 
 /* PART_NONE when there is no table (a bare file system). Entries that lie
- * outside the disk or overlap are errors of that entry, told in note. */
+ * outside the disk or overlap an earlier one are left out and told in note;
+ * the extended partition itself is not listed. ERR_CORRUPT when both GPT
+ * headers are damaged and nothing else owns the disk. MBR: the classic layout
+ * as Linux reads it; GPT: UEFI specification 5.3. */
 int part_load(struct dev *disk, struct part_table *out, struct diag *why);
 void part_free(struct part_table *t);
 

@@ -94,7 +94,8 @@ static bool decode_fat(const uint8_t *b, struct fat_boot *f)
 }
 
 /* 0 go on, 1 the label was found or there is no more. */
-static int search_fat_entries(struct volume_look *l, const uint8_t *e, size_t len)
+static int search_fat_entries(struct volume_look *l, const uint8_t *e,
+			      size_t len)
 {
 	for (size_t i = 0; i + ENTRY <= len; i += ENTRY) {
 		uint8_t attr = e[i + 11];

@@ -27,7 +27,8 @@ bool volume_magic_at(const struct volume_look *l, size_t off,
 	return at && !memcmp(at, magic, len);
 }
 
-int volume_peek(const struct volume_look *l, void *buf, size_t len, uint64_t off)
+int volume_peek(const struct volume_look *l, void *buf, size_t len,
+		uint64_t off)
 {
 	int ret;
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+LIBPART = formats/part/libpart.a
+# Only what the backends do not drag in: the probe and the selection.
 LIBVOLUME = formats/volume/libvolume.a
 check_PROGRAMS += tests/c/parttool
 tests_c_parttool_SOURCES = tests/c/parttool.c
-tests_c_parttool_LDADD = $(LIBVOLUME) $(BASE_LIBS)
+tests_c_parttool_LDADD = tests/c/libscript.a $(LIBVOLUME) $(LIBPART) \
+	$(LIBTREE) $(BASE_LIBS)
