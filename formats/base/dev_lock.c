@@ -132,8 +132,11 @@ int dev_lock_set(struct dev *file, enum dev_lock have, enum dev_lock want,
 		 const char *registry, struct diag *why)
 {
 	int fd = dev_file_fd(file);
-	int at = find_conflict(fd, want);
+	int at;
 
+	if (want <= have)	/* what is held already needs no leave */
+		return apply(fd, want);
+	at = find_conflict(fd, want);
 	if (!at) {
 		at = apply(fd, want);
 		if (!at)
