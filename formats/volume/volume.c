@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "formats/volume/vol_ntfs.h"
+
 /* What can be shown. A row's type is a word of volume_probe(); the rows must
  * agree with what volume_probe() calls mountable. */
 static const struct backend {
@@ -11,6 +13,7 @@ static const struct backend {
 	int (*open)(struct dev *dev, const struct volume_opts *opts,
 		    struct tree **out, struct diag *why);
 } backends[] = {
+	{ "ntfs", vol_ntfs_open },
 	{ NULL, NULL },
 };
 

@@ -19,6 +19,7 @@ include tests/c/vhdx.mk
 include tests/c/disk.mk
 include tests/c/part.mk
 include tests/c/ntfs.mk
+include tests/c/ntfsw.mk
 include tests/c/ext.mk
 include tests/c/fs.mk
 include tests/c/session.mk
