@@ -7,3 +7,4 @@ include formats/vhdx/local.mk
 include formats/part/local.mk
 include formats/disk/local.mk
 include formats/volume/local.mk
+include formats/view/local.mk

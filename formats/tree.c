@@ -106,6 +106,12 @@ static int lock_write(struct tree *t)
 	} \
 	ret_; })
 
+/* Under which number the bytes of a file are held. */
+static uint64_t hold_of(const struct tree *t, uint64_t id)
+{
+	return t->shared_bytes ? TREE_ROOT : id;
+}
+
 static int check_name(const char *name)
 {
 	size_t len = strlen(name);
@@ -270,7 +276,7 @@ static int hold_victim(struct tree *t, uint64_t dir, const char *name,
 	*id = 0;
 	if (ret)
 		return ret;
-	ret = tree_hold_exclusive(t->holds, a.id);
+	ret = tree_hold_exclusive(t->holds, hold_of(t, a.id));
 	if (!ret)
 		*id = a.id;
 	return ret;
@@ -279,7 +285,7 @@ static int hold_victim(struct tree *t, uint64_t dir, const char *name,
 static void release_victim(struct tree *t, uint64_t id)
 {
 	if (id)
-		tree_hold_release_exclusive(t->holds, id);
+		tree_hold_release_exclusive(t->holds, hold_of(t, id));
 }
 
 int tree_remove(struct tree *t, uint64_t dir, const char *name, bool dir_wanted)
@@ -331,12 +337,12 @@ int tree_setattr(struct tree *t, uint64_t id, const struct tree_attr *set,
 		return -EROFS;
 	if (moves && set->size > INT64_MAX)
 		return -EFBIG;
-	ret = moves ? tree_hold_exclusive(t->holds, id) : 0;
+	ret = moves ? tree_hold_exclusive(t->holds, hold_of(t, id)) : 0;
 	if (ret)
 		return ret;
 	ret = (int)WRITE_OP(t, setattr(t, id, set, mask, out));
 	if (moves)
-		tree_hold_release_exclusive(t->holds, id);
+		tree_hold_release_exclusive(t->holds, hold_of(t, id));
 	return ret;
 }
 
@@ -387,19 +393,19 @@ ssize_t tree_write(struct tree *t, struct tree_file *f, const void *buf,
 		return -EFBIG;
 	if (!len)
 		return 0;
-	ret = tree_hold_shared(t->holds, f->id);
+	ret = tree_hold_shared(t->holds, hold_of(t, f->id));
 	if (ret)
 		return ret;
 	ret = t->ops->extents ? overwrite(t, f, buf, len, off) : 0;
-	tree_hold_release(t->holds, f->id);
+	tree_hold_release(t->holds, hold_of(t, f->id));
 	if (ret)
 		return ret < 0 ? ret : (ssize_t)len;
 	/* The backend may move clusters (compression, resident to not). */
-	ret = tree_hold_exclusive(t->holds, f->id);
+	ret = tree_hold_exclusive(t->holds, hold_of(t, f->id));
 	if (ret)
 		return ret;
 	ret = WRITE_OP(t, write(t, f, buf, len, off));
-	tree_hold_release_exclusive(t->holds, f->id);
+	tree_hold_release_exclusive(t->holds, hold_of(t, f->id));
 	return ret;
 }
 
@@ -414,11 +420,11 @@ int tree_allocate(struct tree *t, struct tree_file *f, int mode, uint64_t off,
 		return -EBADF;
 	if (!len || off > INT64_MAX || len > INT64_MAX - off)
 		return len ? -EFBIG : -EINVAL;
-	ret = tree_hold_exclusive(t->holds, f->id);
+	ret = tree_hold_exclusive(t->holds, hold_of(t, f->id));
 	if (ret)
 		return ret;
 	ret = (int)WRITE_OP(t, allocate(t, f, mode, off, len));
-	tree_hold_release_exclusive(t->holds, f->id);
+	tree_hold_release_exclusive(t->holds, hold_of(t, f->id));
 	return ret;
 }
 
@@ -430,11 +436,11 @@ int tree_setxattr(struct tree *t, uint64_t id, const char *name,
 	if (!t->ops->setxattr)
 		return t->writable ? -EOPNOTSUPP : -EROFS;
 	/* Streams and reparse data are attributes too: they may move. */
-	ret = tree_hold_exclusive(t->holds, id);
+	ret = tree_hold_exclusive(t->holds, hold_of(t, id));
 	if (ret)
 		return ret;
 	ret = (int)WRITE_OP(t, setxattr(t, id, name, value, size, flags));
-	tree_hold_release_exclusive(t->holds, id);
+	tree_hold_release_exclusive(t->holds, hold_of(t, id));
 	return ret;
 }
 
@@ -444,11 +450,11 @@ int tree_removexattr(struct tree *t, uint64_t id, const char *name)
 
 	if (!t->ops->removexattr)
 		return t->writable ? -EOPNOTSUPP : -EROFS;
-	ret = tree_hold_exclusive(t->holds, id);
+	ret = tree_hold_exclusive(t->holds, hold_of(t, id));
 	if (ret)
 		return ret;
 	ret = (int)WRITE_OP(t, removexattr(t, id, name));
-	tree_hold_release_exclusive(t->holds, id);
+	tree_hold_release_exclusive(t->holds, hold_of(t, id));
 	return ret;
 }
 
@@ -502,17 +508,25 @@ int tree_map(struct tree *t, struct tree_file *f, uint64_t off, uint64_t len,
 		return -EOPNOTSUPP;
 	if (!len || off > INT64_MAX || max < 1)
 		return len ? -EINVAL : 0;
-	ret = tree_hold_shared(t->holds, f->id);
+	ret = tree_hold_shared(t->holds, hold_of(t, f->id));
 	if (ret)
 		return ret;
 	n = READ_OP(t, extents(t, f, off, len, false, ext, ARRAY_LEN(ext)));
 	ret = n <= 0 ? n : extents_to_runs(ext, n, runs, max);
 	if (ret <= 0) {
-		tree_hold_release(t->holds, f->id);
+		tree_hold_release(t->holds, hold_of(t, f->id));
 		return ret;
 	}
-	pin->id = f->id;
+	pin->id = hold_of(t, f->id);
 	return ret;
+}
+
+int tree_extents(struct tree *t, struct tree_file *f, uint64_t off,
+		 uint64_t len, struct tree_extent *ext, int max)
+{
+	if (!t->ops->extents || t->writable)
+		return -EOPNOTSUPP;
+	return READ_OP(t, extents(t, f, off, len, false, ext, max));
 }
 
 void tree_unmap(struct tree *t, struct tree_pin *pin)

@@ -193,6 +193,9 @@ struct tree {
 	bool writing;		/* begin_write was done */
 	bool frozen;		/* nobody can change it while mounted: caches
 				 * in the kernel may keep everything */
+	bool shared_bytes;	/* a byte may belong to several files (a disk
+				 * and its partitions): what waits for the
+				 * readers of one waits for those of all */
 	const char *label;	/* of the volume, or NULL */
 	/* tree.c's own */
 	struct tree_hold_table *holds;
@@ -255,6 +258,11 @@ struct tree_pin {
 int tree_map(struct tree *t, struct tree_file *f, uint64_t off, uint64_t len,
 	     struct dev_run *runs, int max, struct tree_pin *pin);
 void tree_unmap(struct tree *t, struct tree_pin *pin);
+
+/* For trees made of read-only trees: what tree_map() asks the backend, without
+ * a pin. Covers [off, off + n); returns how many, -EOPNOTSUPP: ask read. */
+int tree_extents(struct tree *t, struct tree_file *f, uint64_t off,
+		 uint64_t len, struct tree_extent *ext, int max);
 
 /* For backends, under their lock: does anybody have this node open? */
 bool tree_is_open(struct tree *t, uint64_t id);

@@ -115,8 +115,10 @@ static int load_label(struct volume_look *l, const struct ntfs_boot *boot)
 	uint8_t *rec;
 	int ret;
 
-	if (__builtin_mul_overflow(boot->mft_cluster, boot->cluster_size, &at) ||
-	    __builtin_add_overflow(at, RECORD_VOLUME * boot->record_size, &at))
+	if (__builtin_mul_overflow(boot->mft_cluster, boot->cluster_size,
+				   &at) ||
+	    __builtin_add_overflow(at, RECORD_VOLUME * boot->record_size,
+				   &at))
 		return 0;
 	rec = mem_alloc(boot->record_size, 1);
 	if (!rec)
@@ -138,7 +140,8 @@ int volume_look_ntfs(struct volume_look *l)
 		return 0;
 	volume_set_type(l, "ntfs");
 	volume_set_size(l, boot.sectors, boot.sector_size);
-	snprintf(l->out->uuid, sizeof(l->out->uuid), "%016" PRIX64, boot.serial);
+	snprintf(l->out->uuid, sizeof(l->out->uuid), "%016" PRIX64,
+		 boot.serial);
 	ret = load_label(l, &boot);
 	return ret ? ret : 1;
 }

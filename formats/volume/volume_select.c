@@ -135,7 +135,8 @@ static bool match_type(const struct candidate *c, const char *text, bool exact)
 	return same(c->info.type, text, false);
 }
 
-static bool match_number(const struct candidate *c, const char *text, bool exact)
+static bool match_number(const struct candidate *c, const char *text,
+			 bool exact)
 {
 	char *end;
 	unsigned long n = strtoul(text, &end, 10);

@@ -6,3 +6,9 @@ check_PROGRAMS += tests/c/parttool
 tests_c_parttool_SOURCES = tests/c/parttool.c
 tests_c_parttool_LDADD = tests/c/libscript.a $(LIBVOLUME) $(LIBPART) \
 	$(LIBTREE) $(BASE_LIBS)
+
+LIBVIEW = formats/view/libview.a
+check_PROGRAMS += tests/c/viewtool
+tests_c_viewtool_SOURCES = tests/c/viewtool.c
+tests_c_viewtool_LDADD = tests/c/libscript.a $(LIBVIEW) $(LIBPART) \
+	$(LIBTREE) $(BASE_LIBS)

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ *	viewtool raw|rw|all FILE [SECTOR] < treescript
+ * The view of a raw file. In "all", each partition's tree is a raw view of
+ * that partition: nodes, handles and ranges pass through two trees.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/base/dev_file.h"
+#include "formats/base/dev_slice.h"
+#include "formats/part/part.h"
+#include "formats/view/view.h"
+#include "tests/c/treescript.h"
+
+#define PARTS 16
+
+static int fail(const struct diag *why)
+{
+	printf("error %s\n", why->text);
+	return 1;
+}
+
+static int open_sub(struct dev *disk, struct view_part *p, struct diag *why)
+{
+	struct view_what what = { .mtime.tv_sec = 7 };
+	int ret = dev_slice_new(disk, p->off, p->len, &p->dev, why);
+
+	if (ret)
+		return ret;
+	what.disk = p->dev;
+	return view_raw_open(&what, &p->tree, why);
+}
+
+static int open_view(struct dev *disk, const char *how, struct tree **out,
+		     struct diag *why)
+{
+	struct view_part parts[PARTS] = { 0 };
+	struct view_what what = {
+		.disk = disk, .parts = parts, .writable = !strcmp(how, "rw"),
+		.mtime.tv_sec = 1000000000, .uid = 12, .gid = 34,
+	};
+	struct part_table t;
+	int ret = part_load(disk, &t, why);
+
+	for (size_t i = 0; !ret && i < t.n && i < PARTS; i++) {
+		parts[i] = (struct view_part) {
+			.number = t.parts[i].number, .off = t.parts[i].off,
+			.len = t.parts[i].len,
+		};
+		what.n = i + 1;
+		if (!strcmp(how, "all"))
+			ret = open_sub(disk, &parts[i], why);
+	}
+	if (!ret && !t.n && !strcmp(how, "all")) {
+		parts[0].len = dev_size(disk);
+		what.n = 1;
+		ret = open_sub(disk, &parts[0], why);
+	}
+	if (ret)
+		return ret;
+	part_free(&t);
+	return strcmp(how, "all") ? view_raw_open(&what, out, why)
+				  : view_all_open(&what, out, why);
+}
+
+int main(int argc, char **argv)
+{
+	struct diag why = DIAG_INIT;
+	struct dev *disk;
+	struct tree *t;
+	int ret;
+
+	if (argc < 3) {
+		fprintf(stderr, "viewtool raw|rw|all FILE [SECTOR]\n");
+		return 2;
+	}
+	if (dev_file_open(argv[2], !strcmp(argv[1], "rw"), &disk, &why))
+		return fail(&why);
+	if (argc > 3)
+		disk->sector_size = (uint32_t)atoi(argv[3]);
+	if (open_view(disk, argv[1], &t, &why))
+		return fail(&why);
+	ret = treescript_run(t, stdin, stdout);
+	tree_close(t);
+	dev_close(disk);
+	return !!ret;
+}
