@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 include fs/session/local.mk
+include fs/glue/local.mk
