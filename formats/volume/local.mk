@@ -12,3 +12,4 @@ formats_volume_libvolume_a_SOURCES = \
 	formats/volume/volume_ntfs.c \
 	formats/volume/volume_select.c formats/volume/volume_select.h
 include formats/volume/ntfs.mk
+include formats/volume/ext.mk

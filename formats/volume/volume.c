@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "formats/volume/vol_ext.h"
 #include "formats/volume/vol_ntfs.h"
 
 /* What can be shown. A row's type is a word of volume_probe(); the rows must
@@ -14,6 +15,9 @@ static const struct backend {
 		    struct tree **out, struct diag *why);
 } backends[] = {
 	{ "ntfs", vol_ntfs_open },
+	{ "ext2", vol_ext_open },
+	{ "ext3", vol_ext_open },
+	{ "ext4", vol_ext_open },
 	{ NULL, NULL },
 };
 
