@@ -78,11 +78,9 @@ def _survivals(n, durable, pending, rng, samples):
                     apply(img, op)
                 continue
             length = len(op[2]) if op[0] == "W" else op[2]
-            at = 0
-            while at < length:      # sectors of the disk, not of the write
-                k = min(SECTOR - (op[1] + at) % SECTOR, length - at)
+            for at in range(0, length, SECTOR):
                 if rng.random() < 0.5:
-                    part = op[2][at:at + k] if op[0] == "W" else bytes(k)
+                    part = (op[2][at:at + SECTOR] if op[0] == "W"
+                            else bytes(min(SECTOR, length - at)))
                     apply(img, ("W", op[1] + at, part))
-                at += k
         yield n, bytes(img)

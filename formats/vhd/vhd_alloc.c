@@ -15,11 +15,10 @@
 /* Guest data begins at multiples of this, where blocks are large enough. */
 #define DATA_ALIGN 4096u
 
-/* Right behind the last block: qemu puts its next bitmap there, and would
- * show a footer further on as the guest's data (FORMAT.md 5.5). */
+/* A footer that ends a file of whole 4 KiB, as Windows places it. */
 static uint64_t footer_place(uint64_t end)
 {
-	return round_up(end, VHD_SECTOR);
+	return round_up(end + VHD_SECTOR, DATA_ALIGN) - VHD_SECTOR;
 }
 
 static int write_copy(struct vhd *v)

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * ntfstool [options] FILE [OFFSET [SIZE]]: an NTFS volume in a file, driven by
+ * treescript from stdin.
+ *	-i ignore case  -H hide hidden files  -s show system files
+ *	-n no streams   -w file:stream        -d C:=/mnt/c (may be repeated)
+ *	-S print the volume's state instead
+ *	-b benchmark: list everything with attributes, open and map each file
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "formats/base/dev_file.h"
+#include "formats/base/dev_slice.h"
+#include "formats/ntfs/ntfs.h"
+#include "tests/c/treescript.h"
+
+static const char *drives[26];
+static bool want_state, want_bench;
+
+static void parse(int argc, char **argv, struct ntfs_opts *o)
+{
+	int c;
+
+	o->drives = drives;
+	while ((c = getopt(argc, argv, "iHsnwSbd:")) != -1) {
+		switch (c) {
+		case 'i':
+			o->ignore_case = true;
+			break;
+		case 'H':
+			o->hide_hid_files = true;
+			break;
+		case 's':
+			o->show_sys_files = true;
+			break;
+		case 'n':
+			o->streams = NTFS_STREAMS_NONE;
+			break;
+		case 'w':
+			o->streams = NTFS_STREAMS_WINDOWS;
+			break;
+		case 'd':
+			drives[o->n_drives++] = optarg;
+			break;
+		case 'S':
+			want_state = true;
+			break;
+		case 'b':
+			want_bench = true;
+			break;
+		default:
+			exit(2);
+		}
+	}
+}
+
+static int print_state(struct tree *t)
+{
+	struct diag why = DIAG_INIT;
+	struct ntfs_state s;
+	int ret = ntfs_state_of_tree(t, &s, &why);
+
+	if (ret) {
+		fprintf(stderr, "%s\n", why.text);
+		return 1;
+	}
+	printf("version %u.%u\nlabel %s\nserial %016llX\nsize %llu\n", s.major,
+	       s.minor, s.label, (unsigned long long)s.serial,
+	       (unsigned long long)s.size);
+	printf("flags %04x\ndirty %d\nlog_clean %d\nhibernated %d\n"
+	       "bad_hiberfile %d\n", s.volume_flags, s.dirty, s.log_clean,
+	       s.hibernated, s.bad_hiberfile);
+	return 0;
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+struct bench {
+	uint64_t *ids;
+	bool *dirs;
+	size_t n, max, without;
+};
+
+static int emit(void *ctx, const struct tree_entry *e)
+{
+	struct bench *b = ctx;
+
+	if (b->n == b->max) {
+		b->max = b->max ? b->max * 2 : 1024;
+		b->ids = realloc(b->ids, b->max * sizeof(*b->ids));
+		b->dirs = realloc(b->dirs, b->max * sizeof(*b->dirs));
+	}
+	b->without += !e->attr;
+	b->dirs[b->n] = S_ISDIR(e->type);
+	b->ids[b->n++] = e->id;
+	return 0;
+}
+
+static void report(const char *what, double start, size_t n)
+{
+	double t = now() - start;
+
+	printf("%s: %zu in %.2f ms, %.3f us each\n", what, n, t * 1e3,
+	       n ? t * 1e6 / (double)n : 0);
+}
+
+static void visit(struct tree *t, struct bench *b, size_t *opened)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		struct dev_run runs[4];
+		struct tree_pin pin;
+		struct tree_file *f;
+
+		if (b->dirs[i] || tree_open(t, b->ids[i], false, &f))
+			continue;
+		tree_map(t, f, 0, 65536, runs, 4, &pin);
+		tree_unmap(t, &pin);
+		tree_release(t, f);
+		++*opened;
+	}
+}
+
+static int bench(struct tree *t)
+{
+	struct bench b = { .n = 0 };
+	size_t opened = 0;
+
+	for (int round = 0; round < 3; round++) {
+		double start = now();
+
+		b.n = b.without = 0;
+		tree_list(t, TREE_ROOT, 0, true, emit, &b);
+		for (size_t i = 0; i < b.n; i++)
+			if (b.dirs[i])
+				tree_list(t, b.ids[i], 0, true, emit, &b);
+		report("list with attributes", start, b.n);
+		start = now();
+		opened = 0;
+		visit(t, &b, &opened);
+		report("open, map, release", start, opened);
+	}
+	if (b.without)
+		printf("without attributes: %zu\n", b.without);
+	free(b.ids);
+	free(b.dirs);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct ntfs_opts opts = { 0 };
+	struct diag why = DIAG_INIT;
+	struct dev *file, *dev;
+	uint64_t off, size;
+	struct tree *t;
+	double start;
+	int ret;
+
+	parse(argc, argv, &opts);
+	if (optind >= argc || dev_file_open(argv[optind], false, &file, &why))
+		return 2;
+	off = argc > optind + 1 ? strtoull(argv[optind + 1], NULL, 0) : 0;
+	size = argc > optind + 2 ? strtoull(argv[optind + 2], NULL, 0)
+				 : dev_size(file) - off;
+	ret = dev_slice_new(file, off, size, &dev, &why);
+	start = now();
+	if (!ret)
+		ret = ntfs_open(dev, &opts, &t, &why);
+	if (ret) {
+		fprintf(stderr, "%d %s\n", -ret, why.text);
+		return 1;
+	}
+	if (want_bench)
+		report("open volume", start, 1);
+	if (want_state)
+		ret = print_state(t);
+	else if (want_bench)
+		ret = bench(t);
+	else
+		ret = treescript_run(t, stdin, stdout) ? 1 : 0;
+	tree_close(t);
+	dev_close(dev);
+	dev_close(file);
+	return ret;
+}
