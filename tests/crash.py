@@ -78,9 +78,11 @@ def _survivals(n, durable, pending, rng, samples):
                     apply(img, op)
                 continue
             length = len(op[2]) if op[0] == "W" else op[2]
-            for at in range(0, length, SECTOR):
+            at = 0
+            while at < length:      # sectors of the disk, not of the write
+                k = min(SECTOR - (op[1] + at) % SECTOR, length - at)
                 if rng.random() < 0.5:
-                    part = (op[2][at:at + SECTOR] if op[0] == "W"
-                            else bytes(min(SECTOR, length - at)))
+                    part = op[2][at:at + k] if op[0] == "W" else bytes(k)
                     apply(img, ("W", op[1] + at, part))
+                at += k
         yield n, bytes(img)

@@ -33,7 +33,7 @@ class Tool:
         p = self.script(path, [], *options, check=False, parents=parents)
         assert p.returncode == 1, p.stdout + p.stderr
         assert p.stdout == f"error {code}\n", p.stdout + p.stderr
-        assert p.stderr.count("\n") == 1 and p.stderr.startswith("vhd"), p.stderr
+        assert p.stderr.startswith("vhd") and p.stderr.count("\n") == 1
         return p.stderr
 
     def read(self, path, *options, parents=()):

@@ -107,8 +107,8 @@ static int refuse(struct dev *file, int at, const char *registry,
 	char holder[256];
 
 	if (at == -ENOLCK)
-		return diag_fail(why, ENOLCK, "%s: its file system has no locks",
-				 path);
+		return diag_fail(why, ENOLCK,
+				 "%s: its file system has no locks", path);
 	if (at < 0)
 		return diag_fail(why, at, "%s: cannot lock: %s", path,
 				 strerror(-at));

@@ -9,6 +9,10 @@
 #include "formats/base/bounds.h"
 #include "formats/base/map.h"
 
+/* Stands in the map for a page of zeros: a log may clear far more than memory
+ * should hold. Never written, never freed. */
+static uint8_t zero_page[DEV_RAM_PAGE];
+
 struct dev_ram {
 	struct dev dev;
 	struct dev *base;	/* not owned */
@@ -28,7 +32,8 @@ static void drop_pages(struct dev_ram *r)
 	void *page;
 
 	for (size_t i = 0; map_next(&r->pages, &i, &key, &page);)
-		free(page);
+		if (page != zero_page)
+			free(page);
 	map_free(&r->pages);
 }
 
@@ -97,15 +102,16 @@ static int own_page(struct dev_ram *r, uint64_t off, size_t n, uint8_t **out)
 	uint8_t *page = map_get(&r->pages, idx);
 	int ret = 0;
 
-	if (page) {
+	if (page && page != zero_page) {
 		*out = page;
 		return 0;
 	}
-	page = mem_alloc(1, DEV_RAM_PAGE);
+	if (page)
+		page = mem_zalloc(1, DEV_RAM_PAGE);
+	else if ((page = mem_alloc(1, DEV_RAM_PAGE)) && n < DEV_RAM_PAGE)
+		ret = read_base(r, page, DEV_RAM_PAGE, idx * DEV_RAM_PAGE);
 	if (!page)
 		return -ENOMEM;
-	if (n < DEV_RAM_PAGE)
-		ret = read_base(r, page, DEV_RAM_PAGE, idx * DEV_RAM_PAGE);
 	if (!ret)
 		ret = map_put(&r->pages, idx, page);
 	if (ret) {
@@ -154,6 +160,41 @@ static int ram_write(struct dev *dev, const void *buf, size_t len, uint64_t off)
 	return ret;
 }
 
+static int zero_pages(struct dev_ram *r, uint64_t off, uint64_t len)
+{
+	while (len) {
+		uint64_t n = min_of(len, DEV_RAM_PAGE - off % DEV_RAM_PAGE);
+		int ret;
+
+		if (n == DEV_RAM_PAGE) {
+			void *old = map_get(&r->pages, off / DEV_RAM_PAGE);
+
+			ret = map_put(&r->pages, off / DEV_RAM_PAGE, zero_page);
+			if (!ret && old != zero_page)
+				free(old);
+		} else {
+			ret = write_pages(r, zero_page, (size_t)n, off);
+		}
+		if (ret)
+			return ret;
+		off += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static int ram_zero(struct dev *dev, uint64_t off, uint64_t len, bool may_unmap)
+{
+	struct dev_ram *r = ram_of(dev);
+	int ret;
+
+	pthread_rwlock_wrlock(&r->lock);
+	ret = r->through ? dev_zero(r->base, off, len, may_unmap)
+			 : zero_pages(r, off, len);
+	pthread_rwlock_unlock(&r->lock);
+	return ret;
+}
+
 static int ram_flush(struct dev *dev)
 {
 	struct dev_ram *r = ram_of(dev);
@@ -198,7 +239,8 @@ static int ram_map(struct dev *dev, uint64_t off, uint64_t len,
 	n = same_kind(r, off, len, &page);
 	if (page)
 		runs[0] = (struct dev_run) {
-			.kind = DEV_RUN_READ, .fd = -1, .len = n,
+			.kind = page == zero_page ? DEV_RUN_ZERO : DEV_RUN_READ,
+			.fd = -1, .len = n,
 		};
 	else
 		ret = map_base(r, off, n, runs, max);
@@ -211,6 +253,7 @@ static const struct dev_ops ram_ops = {
 	.close = ram_close,
 	.read = ram_read,
 	.write = ram_write,
+	.zero = ram_zero,
 	.resize = ram_resize,
 	.flush = ram_flush,
 	.map = ram_map,

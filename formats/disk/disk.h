@@ -35,7 +35,8 @@ enum disk_format { DISK_RAW, DISK_VHD, DISK_VHDX };
 struct disk_link {			/* one file of the chain */
 	const char *path;		/* absolute */
 	enum disk_format format;
-	const char *kind;		/* "fixed", "dynamic", "differencing", "raw" */
+	const char *kind;		/* "fixed", "dynamic", "differencing",
+					 * "raw" */
 	char id[40];			/* what a child must name, at open */
 	uint64_t size;			/* virtual, bytes */
 	bool log_dirty;

@@ -38,7 +38,7 @@ static void add(char *buf, size_t size, const char *text)
 	snprintf(buf + len, size - len, "%s%s", len ? "; " : "", text);
 }
 
-/* The worse the luck, the later: a wrong parent says more than a missing one. */
+/* A wrong parent says more than a missing one. */
 static int rank(int code)
 {
 	return code == ESTALE ? 3 : code == ELOOP ? 2 : code == EACCES ? 1 : 0;
@@ -300,6 +300,18 @@ static int find_by_id(void *ctx, const struct disk_node *node,
 	return 1;
 }
 
+static void suggest(struct find *f)
+{
+	/* An option that is known to help was named already. */
+	if (f->chosen || f->code == EACCES)
+		return;
+	if (disk_scan(f->d, f->child->dir, find_by_id, f))
+		return;
+	for (size_t i = 0; i < f->d->n_search; i++)
+		if (disk_scan(f->d, f->d->search[i], find_by_id, f))
+			return;
+}
+
 static void say_missing(struct find *f)
 {
 	const struct locator *locs;
@@ -323,10 +335,7 @@ static int give_up(struct find *f, struct diag *why)
 				    f->hard.text);
 	if (!*f->said)
 		say_missing(f);
-	if (!f->chosen && !disk_scan(f->d, f->child->dir, find_by_id, f))
-		for (size_t i = 0; i < f->d->n_search; i++)
-			if (disk_scan(f->d, f->d->search[i], find_by_id, f))
-				break;
+	suggest(f);
 	if (!*f->hint && f->code == ENOENT)
 		snprintf(f->hint, sizeof(f->hint),
 			 "add search=DIR or parent=FILE");

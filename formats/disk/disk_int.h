@@ -72,7 +72,8 @@ int disk_node_open(struct disk *d, const char *path, unsigned flags,
 void disk_node_close(struct disk_node *node);		/* takes NULL */
 /* Says in notes what is odd about it. */
 void disk_node_note(struct disk *d, const struct disk_node *node);
-/* Has it a parent? */
+
+/* disk_ident.c. Has it a parent? */
 bool disk_node_wants_parent(const struct disk_node *node);
 /* Is parent what child was made from? */
 bool disk_node_fits(const struct disk_node *child,

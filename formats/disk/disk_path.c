@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Paths that Windows wrote: backslashes, and names whose case does not count. */
+/* Paths that Windows wrote: backslashes, and names in any case. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>

@@ -31,14 +31,14 @@ static bool is_early_tapdisk(const struct vhd *v)
 static int check_state(const struct vhd *v, struct diag *why)
 {
 	if (v->footer.saved_state)
-		return diag_fail(why, ERR_UNSUPP, "vhd: footer, a saved machine "
-				 "uses this disk");
+		return diag_fail(why, ERR_UNSUPP, "vhd: footer, a saved "
+				 "machine uses this disk");
 	if (v->footer.temporary)
 		return diag_fail(why, ERR_UNSUPP,
 				 "vhd: footer, marked as a temporary disk");
 	if (v->footer.copy_conflict)
-		return diag_fail(why, ERR_CORRUPT, "vhd: footer, the copy at the "
-				 "start is of another disk or size");
+		return diag_fail(why, ERR_CORRUPT, "vhd: footer, the copy at "
+				 "the start is of another disk or size");
 	return 0;
 }
 
@@ -53,7 +53,7 @@ static int check_sparse(const struct vhd *v, struct diag *why)
 				 "as tapdisk 0.1 wrote it");
 	if (v->info.type == VHD_DIFFERENCING && !v->parent)
 		return diag_fail_as(why, ESTALE, OUT_CHAIN,
-				    "vhd: differencing disk without its parent");
+				    "vhd: differencing disk without parent");
 	return 0;
 }
 
@@ -149,7 +149,7 @@ static int open_sparse(struct vhd *v, struct diag *why)
 		ret = vhd_parents_load(v->file, &v->header, &v->info);
 	}
 	if (ret)
-		return diag_fail(why, ret, "vhd: header, parents cannot be read");
+		return diag_fail(why, ret, "vhd: header, parents unreadable");
 	return 0;
 }
 
@@ -227,8 +227,8 @@ int vhd_set_parent(struct vhd *v, struct dev *parent, struct diag *why)
 		return diag_fail(why, EINVAL,
 				 "vhd: only a differencing disk has a parent");
 	if (v->parent_raw && !v->opts.force)
-		return diag_fail_as(why, ESTALE, OUT_CHAIN, "vhd: header, names "
-				    "no parent; a raw one must be asked for");
+		return diag_fail_as(why, ESTALE, OUT_CHAIN, "vhd: header, no "
+				    "parent's id; a raw one must be asked for");
 	if (parent->sector_size != VHD_SECTOR)
 		return diag_fail(why, ERR_UNSUPP, "vhd: parent has sectors of "
 				 "%u bytes", parent->sector_size);

@@ -15,10 +15,11 @@
 /* Guest data begins at multiples of this, where blocks are large enough. */
 #define DATA_ALIGN 4096u
 
-/* A footer that ends a file of whole 4 KiB, as Windows places it. */
+/* Right behind the last block: qemu puts its next bitmap there, and would
+ * show a footer further on as the guest's data (FORMAT.md 5.5). */
 static uint64_t footer_place(uint64_t end)
 {
-	return round_up(end + VHD_SECTOR, DATA_ALIGN) - VHD_SECTOR;
+	return round_up(end, VHD_SECTOR);
 }
 
 static int write_copy(struct vhd *v)

@@ -184,8 +184,8 @@ static int scan_entry(struct vhd *v, struct scan *s, uint64_t blk,
 	if (entry == VHD_UNALLOCATED)
 		return 0;
 	if (!place_ok(v, (uint64_t)entry * VHD_SECTOR))
-		return diag_fail(why, ERR_CORRUPT, "vhd: BAT, entry %llu, block "
-				 "cannot lie at sector 0x%x",
+		return diag_fail(why, ERR_CORRUPT, "vhd: BAT, entry %llu, "
+				 "block cannot lie at sector 0x%x",
 				 (unsigned long long)blk, entry);
 	if (s->n >= s->max)
 		return diag_fail(why, ERR_CORRUPT, "vhd: BAT, more blocks than "
@@ -228,8 +228,8 @@ static int check_overlap(struct vhd *v, struct scan *s, struct diag *why)
 	qsort(s->sectors, s->n, sizeof(*s->sectors), by_sector);
 	for (size_t i = 1; i < s->n; i++)
 		if (s->sectors[i] - s->sectors[i - 1] < len)
-			return diag_fail(why, ERR_CORRUPT, "vhd: BAT, two blocks"
-					 " overlap at sector 0x%x",
+			return diag_fail(why, ERR_CORRUPT, "vhd: BAT, two "
+					 "blocks overlap at sector 0x%x",
 					 s->sectors[i]);
 	return 0;
 }

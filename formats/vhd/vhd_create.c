@@ -44,8 +44,8 @@ static int check_what(const struct vhd_create *what, uint64_t size,
 	if (what->type != VHD_DIFFERENCING)
 		return 0;
 	if (!what->parent || !what->parent_relative)
-		return diag_fail(why, EINVAL, "vhd: a differencing disk needs a "
-				 "parent and the path to it");
+		return diag_fail(why, EINVAL, "vhd: a differencing disk "
+				 "needs a parent and the path to it");
 	if (size < what->parent->size)
 		return diag_fail(why, EINVAL, "vhd: smaller than its parent: "
 				 "%llu bytes", (unsigned long long)size);

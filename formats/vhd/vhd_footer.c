@@ -156,7 +156,7 @@ static int check_fields(const struct vhd_footer_disk *raw, struct diag *why)
 				 "vhd: footer, unknown disk type: %u", type);
 	if (be64(raw->current_size) < VHD_SECTOR)
 		return diag_fail(why, ERR_CORRUPT,
-				 "vhd: footer, disk without a sector: %llu bytes",
+				 "vhd: footer, disk without a sector: %llu",
 				 (unsigned long long)be64(raw->current_size));
 	return 0;
 }

@@ -35,8 +35,8 @@ static int check_block_size(const struct vhd_header *h,
 				 h->block_size);
 	if (h->n_entries < div_up(f->current_size, h->block_size))
 		return diag_fail(why, ERR_CORRUPT,
-				 "vhd: header, BAT too short for the disk: %llu "
-				 "entries", (unsigned long long)h->n_entries);
+				 "vhd: header, BAT too short: %llu entries",
+				 (unsigned long long)h->n_entries);
 	if (h->n_entries > VHD_DISK_MAX / h->block_size)
 		return diag_fail(why, ERR_CORRUPT,
 				 "vhd: header, BAT larger than any disk: %llu "
@@ -52,8 +52,8 @@ static int check_bat_place(const struct vhd_header *h,
 
 	if (h->bat_off % VHD_SECTOR ||
 	    !range_within(h->bat_off, len, file_size))
-		return diag_fail(why, ERR_CORRUPT, "vhd: header, BAT cannot lie "
-				 "at 0x%llx with %llu entries",
+		return diag_fail(why, ERR_CORRUPT, "vhd: header, BAT cannot "
+				 "lie at 0x%llx with %llu entries",
 				 (unsigned long long)h->bat_off,
 				 (unsigned long long)h->n_entries);
 	if (ranges_overlap(h->bat_off, len, 0, VHD_SECTOR) ||

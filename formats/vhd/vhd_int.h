@@ -67,7 +67,7 @@ struct vhd_footer {
 	enum vhd_type type;
 	uint64_t data_off;
 	uint64_t current_size, chs_size;
-	uint64_t off;		/* of the end footer; file size if there is none */
+	uint64_t off;		/* of the end footer, or the file size */
 	uint32_t len;		/* 512, 511 or 0 */
 	bool copy_ok;		/* dynamic: offset 0 holds the same 512 bytes */
 	bool copy_valid;	/* ... or at least a valid footer */
@@ -163,7 +163,7 @@ uint64_t vhd_locators_end(struct dev *file, const struct vhd_header *h,
 /* vhd_bat.c */
 struct vhd_block {
 	uint64_t blk;
-	uint64_t start;		/* of the bitmap in the file, bytes; 0: absent */
+	uint64_t start;		/* of the bitmap in the file; 0: absent */
 	uint64_t data;		/* of sector 0 */
 	bool full;
 	struct vhd_page *page;	/* NULL: not kept */

@@ -42,7 +42,8 @@ int main(int argc, char **argv)
 		if (!ret && !test)
 			have = want;
 		if (ret)
-			printf("error %s: %s\n", devscript_error(ret), why.text);
+			printf("error %s: %s\n", devscript_error(ret),
+			       why.text);
 		else
 			puts("ok");
 		fflush(stdout);
