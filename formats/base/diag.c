@@ -5,13 +5,36 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One line for people and logs: control characters from an image (a parent's
- * name, a label) must not reach a terminal. */
-static void make_printable(char *s)
+/* The length of the UTF-8 character at s, 0 when there is none: a surrogate of
+ * an image, a path in another encoding, a sequence cut at the buffer's end. */
+static size_t utf8_len(const unsigned char *s)
 {
-	for (; *s; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+	size_t len = s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3
+		     : s[0] < 0xf5 ? 4 : 0;
+
+	for (size_t i = 1; i < len; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return len;
+}
+
+/* One line for people, logs and JSON: control characters from an image (a
+ * parent's name, a label) must not reach a terminal. */
+static void make_printable(char *text)
+{
+	for (unsigned char *s = (unsigned char *)text; *s; s++) {
+		size_t len = *s < 0x80 ? 1 : utf8_len(s);
+
+		/* U+0080..U+009F are control characters too. */
+		if (!len || *s < 0x20 || *s == 0x7f ||
+		    (*s == 0xc2 && s[1] < 0xa0))
 			*s = '?';
+		else
+			s += len - 1;
+	}
 }
 
 int diag_set(struct diag *why, int code, enum outcome out, const char *fmt, ...)
