@@ -6,27 +6,42 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What libfuse says while it sets up belongs into the caller's diag; it offers
- * no better place than one function for the whole process. */
-static _Thread_local struct diag *told;
-
-static void on_log(enum fuse_log_level level, const char *fmt, va_list ap)
-{
-	char line[512], *text = line;
+/* What libfuse says while it sets up, in pieces, belongs into the caller's
+ * diag; it offers no better place than one function for the whole process. */
+static _Thread_local struct told {
+	struct diag *why;	/* NULL: nobody listens */
+	char line[512];
 	size_t len;
+} told;
 
-	if (!told) {
+static void __attribute__((format(printf, 2, 0)))
+on_log(enum fuse_log_level level, const char *fmt, va_list ap)
+{
+	struct told *t = &told;
+	char *text = t->line;
+	size_t room = sizeof(t->line) - t->len;
+	int n;
+
+	if (!t->why) {
 		vfprintf(stderr, fmt, ap);
 		return;
 	}
-	vsnprintf(line, sizeof(line), fmt, ap);
-	len = strlen(line);
-	while (len && line[len - 1] == '\n')
-		line[--len] = '\0';
+	n = vsnprintf(t->line + t->len, room, fmt, ap);
+	t->len += n > 0 ? min_of((size_t)n, room - 1) : 0;
+	if (!t->len || t->line[t->len - 1] != '\n')
+		return;
+	t->line[t->len - 1] = '\0';
+	t->len = 0;
 	if (!strncmp(text, "fuse: ", 6))
 		text += 6;
-	if (*text && level <= FUSE_LOG_ERR)
-		diag_fail(told, EIO, "%s", text);
+	if (level <= FUSE_LOG_ERR)
+		diag_fail(t->why, EINVAL, "%s", text);
+}
+
+static void listen_to(struct diag *why)
+{
+	told.why = why;
+	told.len = 0;
 }
 
 /* One of the -o words, with its commas escaped. */
@@ -80,9 +95,9 @@ static int new_session(struct glue *g, const struct glue_opts *o,
 	glue_fill_ops(g, &ops);
 	if (!ret) {
 		fuse_set_log_func(on_log);
-		told = why;
+		listen_to(why);
 		g->se = fuse_session_new(&args, &ops, sizeof(ops), g);
-		told = NULL;
+		listen_to(NULL);
 	}
 	fuse_opt_free_args(&args);
 	if (ret)
@@ -162,9 +177,9 @@ int glue_mount(struct glue *g, const char *dir, struct diag *why)
 	if (!g->dir)
 		return diag_fail(why, ENOMEM, "glue: out of memory");
 	errno = 0;
-	told = why;
+	listen_to(why);
 	ret = fuse_session_mount(g->se, dir);
-	told = NULL;
+	listen_to(NULL);
 	if (ret)
 		return diag_fail(why, errno ? errno : EIO, "%s: cannot mount",
 				 dir);

@@ -176,6 +176,7 @@ int main(int argc, char **argv)
 {
 	struct memfs m = {
 		.tree.writable = true, .glue = GLUE_OPTS_INIT,
+		.tree.caps = TREE_CAP_SYMLINK | TREE_CAP_LINK | TREE_CAP_MKNOD,
 	};
 	int c;
 
@@ -194,6 +195,8 @@ int main(int argc, char **argv)
 	}
 	if (optind + 1 != argc)
 		return 1;
+	if (!(m.tree.caps & TREE_CAP_NO_OWNERS))
+		m.tree.caps |= TREE_CAP_SET_OWNERS;
 	m.glue.ready = say_ready;
 	m.glue.status = status;
 	m.glue.mount_words = m.words;
