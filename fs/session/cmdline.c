@@ -70,29 +70,25 @@ static const struct word common_words[] = {
 
 /* mount.fuse3 puts "dev" and "suid" behind the options of every line that does
  * not have their negatives. Nobody asked for them: a stranger's image must not
- * bring setuid programs. Elsewhere in the text they count. */
+ * bring setuid programs. Behind other words they do not count. */
 static size_t drop_tail(const char *text, size_t len, const char *word)
 {
 	size_t n = strlen(word);
 
-	if (len < n || memcmp(text + len - n, word, n))
+	if (len <= n || memcmp(text + len - n, word, n))
 		return len;
-	if (len == n)
-		return 0;
 	return text[len - n - 1] == ',' ? len - n - 1 : len;
 }
 
-static int take_options(const struct words *w, const char *arg, struct diag *why)
+static int take_options(const struct words *w, const char *arg,
+			struct diag *why)
 {
-	size_t len = drop_tail(arg, strlen(arg), "suid");
+	size_t len = strlen(arg);
 	char *text;
 	int ret;
 
-	len = drop_tail(arg, len, "dev");
-	/* One of the two alone is what a person wrote. */
-	if (len + strlen(",dev,suid") != strlen(arg) &&
-	    strcmp(arg, "dev,suid"))
-		len = strlen(arg);
+	if (strcmp(arg, "dev,suid"))
+		len = drop_tail(arg, drop_tail(arg, len, "suid"), "dev");
 	text = mem_alloc(1, len + 1);
 	if (!text)
 		return diag_fail(why, ENOMEM, "out of memory");
