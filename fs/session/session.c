@@ -63,6 +63,13 @@ int session_absolute_list(struct word_list *list)
 	return 0;
 }
 
+void session_free_texts(const struct word *table, void *target)
+{
+	for (; table->name; table++)
+		if (table->kind == WORD_TEXT)
+			free(*(char **)((char *)target + table->offset));
+}
+
 static bool is_fd_mount(const char *dir)
 {
 	return !strncmp(dir, "/dev/fd/", 8);
@@ -116,6 +123,7 @@ static int resolve(struct session *s, struct diag *why)
 		.image = s->image,
 		.read_only = s->cmd.read_only,
 		.must_write = s->cmd.must_write,
+		.quiet = s->cmd.quiet,
 		.uid = s->cmd.uid.set ? s->cmd.uid.value : getuid(),
 		.gid = s->cmd.gid.set ? s->cmd.gid.value : getgid(),
 		.registry = registry_dir(),

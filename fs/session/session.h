@@ -20,6 +20,7 @@ struct session_request {
 				 * fails, for the error */
 	bool read_only;		/* ro, -r */
 	bool must_write;	/* must_rw, -w, --rw */
+	bool quiet;		/* no warnings */
 	uid_t uid;		/* of new files in trees without owners */
 	gid_t gid;
 	const char *registry;	/* directory of mount entries, or NULL */
@@ -58,5 +59,7 @@ void session_say(const char *name, const char *fmt, ...)
 int session_absolute(const char *path, char **out);
 /* The same for every item of a list. */
 int session_absolute_list(struct word_list *list);
+/* Frees every WORD_TEXT of a table's target. */
+void session_free_texts(const struct word *table, void *target);
 
 #endif

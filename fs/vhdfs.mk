@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Top to bottom: an archive comes before what it stands on.
+IMAGE_LIBS = formats/view/libview.a formats/volume/libvolume.a \
+	formats/ntfs/libntfs.a formats/libntmeta.a \
+	formats/disk/libdisk.a formats/part/libpart.a \
+	formats/vhdx/libvhdx.a formats/vhd/libvhd.a
+
+bin_PROGRAMS += fs/vhdfs
+fs_vhdfs_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+fs_vhdfs_SOURCES = fs/vhdfs.c
+fs_vhdfs_LDADD = fs/session/libsession.a fs/glue/libglue.a $(IMAGE_LIBS) \
+	formats/libtree.a formats/base/libbase.a \
+	$(FUSE_LIBS) $(NTFS3G_LIBS) $(EXT2FS_LIBS) $(JANSSON_LIBS) $(ISAL_LIBS)
+
+# mount(8) and umount(8) look for these names, in /sbin.
+helperdir = $(sbindir)
+install-exec-hook: install-helpers
+install-helpers: install-binPROGRAMS
+	$(MKDIR_P) "$(DESTDIR)$(helperdir)"
+	for n in mount.vhdfs umount.fuse.vhdfs; do \
+		rm -f "$(DESTDIR)$(helperdir)/$$n"; \
+		$(LN_S) "$(bindir)/vhdfs" "$(DESTDIR)$(helperdir)/$$n"; \
+	done
+uninstall-hook:
+	for n in mount.vhdfs umount.fuse.vhdfs; do \
+		rm -f "$(DESTDIR)$(helperdir)/$$n"; \
+	done
+.PHONY: install-helpers
