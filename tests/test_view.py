@@ -162,9 +162,9 @@ def test_view_all_shows_files_and_trees(tool, disk):
     p3 = sha(data[4 * MIB:6 * MIB])
     out = out[end + 1:]
     assert out[:3] == [p3] * 3
-    assert out[3].split()[0] == str(2 << 48 | 1)
+    assert out[3].split()[0] == str(2 << 50 | 1)
     words = out[4].split()
-    assert words[0] == str(1 << 48 | 2) and words[6] == str(MIB)
+    assert words[0] == str(1 << 50 | 2) and words[6] == str(MIB)
     assert words[4:6] == ["12", "34"]
     assert out[5:] == ["65536", ".", "error EINVAL", "4141"]
 
@@ -200,3 +200,57 @@ def test_view_of_4096_byte_sectors(tool, tmp_path):
             stdin="cat /p1.raw 1 4\nstat /p1.raw\n")
     out = p.stdout.splitlines()
     assert out[0] == b"four".hex() and out[1].split()[6] == str(MIB)
+
+
+@pytest.fixture
+def volumes(peer, tmp_path):
+    """1 vfat, 2 ntfs with a file of 3 MiB, 3 ext4 with the same and names."""
+    data = os.urandom(1 << 20) * 3
+    top = tmp_path / "top"
+    (top / "dir").mkdir(parents=True)
+    (top / "dir" / "big").write_bytes(data)
+    os.symlink("dir/big", top / "link")
+    for i in range(300):
+        (top / "dir" / f"name{i}").touch()
+    img = make.write(tmp_path / "vols", 72 * MIB, make.gpt(72 * 2048, [
+        make.gpt_entry(2048 * a, 2048 * b - 1) for a, b in
+        ((1, 9), (9, 41), (41, 71))]))
+    one = tmp_path / "one"
+    for at, size, maker in (
+            (1, 8, ["mkfs.vfat"]), (9, 32, ["mkntfs", "-F", "-q", "-f"]),
+            (41, 30, ["mke2fs", "-q", "-F", "-t", "ext4", "-d", top])):
+        make.write(one, size * MIB, [])
+        run(peer(maker[0]), *maker[1:], one)
+        if at == 9:
+            run(peer("ntfscp"), one, top / "dir" / "big", "big")
+        with open(img, "r+b") as f:
+            f.seek(at * MIB)
+            f.write(one.read_bytes())
+    return img, data
+
+
+def test_view_all_volumes(tool, volumes):
+    img, data = volumes
+    out = view(tool, "volumes", img, "ls /", "stat /p1", "sha256 /p2/big",
+               "mapsha256 /p2/big", "mapsha256 /p3/dir/big", "readlink /p3/link",
+               "find /p3/dir", "statfs")
+    end = out.index(".")
+    assert {line.split()[2] for line in out[:end]} == {
+        "disk.raw", "p1.raw", "p2.raw", "p3.raw", "p2", "p3"}
+    out = out[end + 1:]
+    assert out[0] == "error ENOENT" and out[1:4] == [sha(data)] * 3
+    assert out[4] == "dir/big"
+    end = out.index(".")
+    assert len({line.split()[2] for line in out[5:end]}) == 301
+    assert int(out[end + 1].split()[1]) > 50 * 2048
+    # No two nodes share a number.
+    out = view(tool, "volumes", img, "ls /", "ls /p2", "ls /p3", "ls /p3/dir")
+    ids = [line.split()[0] for line in out if line != "."]
+    assert len(ids) == len(set(ids))
+
+
+def test_view_all_volumes_leave_the_disk_alone(tool, volumes):
+    img, _ = volumes
+    before = sha(img.read_bytes())
+    view(tool, "volumes", img, "find /", "write /p3/dir/big 0 1 1", "sync")
+    assert sha(img.read_bytes()) == before

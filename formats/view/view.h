@@ -42,7 +42,7 @@ int view_raw_open(const struct view_what *what, struct tree **out,
 		  struct diag *why);
 
 /* Takes the trees and their devs over when it succeeds; they must be
- * read-only (-EINVAL). A node of a volume whose number needs more than 48 bits
+ * read-only (-EINVAL). A node of a volume whose number needs more than 50 bits
  * is -EOVERFLOW: no backend has such. */
 int view_all_open(const struct view_what *what, struct tree **out,
 		  struct diag *why);

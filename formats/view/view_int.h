@@ -6,10 +6,10 @@
 #include "formats/view/view.h"
 
 /* Nodes of our own: the root, disk.raw, then a raw file for each part. Those
- * of part i's tree carry i + 1 above their own number. */
+ * of part i's tree carry i + 1 above their own number (NTFS needs 49 bits). */
 #define VIEW_DISK	2u
 #define VIEW_PARTS	3u
-#define VIEW_SUB_SHIFT	48
+#define VIEW_SUB_SHIFT	50
 /* So that i + 1 fits above the shift; more than any table may have. */
 #define VIEW_PARTS_MAX	4096u
 

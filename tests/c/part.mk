@@ -10,5 +10,6 @@ tests_c_parttool_LDADD = tests/c/libscript.a $(LIBVOLUME) $(LIBPART) \
 LIBVIEW = formats/view/libview.a
 check_PROGRAMS += tests/c/viewtool
 tests_c_viewtool_SOURCES = tests/c/viewtool.c
-tests_c_viewtool_LDADD = tests/c/libscript.a $(LIBVIEW) $(LIBPART) \
-	$(LIBTREE) $(BASE_LIBS)
+tests_c_viewtool_LDADD = tests/c/libscript.a $(LIBVIEW) $(LIBVOLUME) \
+	$(LIBPART) $(LIBNTFS) $(LIBTREE) $(BASE_LIBS) $(NTFS3G_LIBS) \
+	$(EXT2FS_LIBS)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- *	viewtool raw|rw|all FILE [SECTOR] < treescript
+ *	viewtool raw|rw|all|volumes FILE [SECTOR] < treescript
  * The view of a raw file. In "all", each partition's tree is a raw view of
- * that partition: nodes, handles and ranges pass through two trees.
+ * that partition: nodes, handles and ranges pass through two trees. In
+ * "volumes" it is that of the volume, where one can be shown.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +12,15 @@
 #include "formats/base/dev_slice.h"
 #include "formats/part/part.h"
 #include "formats/view/view.h"
+#include "formats/volume/volume.h"
 #include "tests/c/treescript.h"
 
 #define PARTS 16
+
+static bool is_all(const char *how)
+{
+	return *how == 'a' || *how == 'v';
+}
 
 static int fail(const struct diag *why)
 {
@@ -21,13 +28,29 @@ static int fail(const struct diag *why)
 	return 1;
 }
 
-static int open_sub(struct dev *disk, struct view_part *p, struct diag *why)
+static int open_volume(struct view_part *p, struct diag *why)
+{
+	struct volume_opts opts = { .want_write = false };
+	struct volume_info info;
+	int ret = volume_probe(p->dev, &info, why);
+
+	if (ret || info.mountable)
+		return ret ? ret : volume_open(p->dev, &opts, &p->tree, why);
+	dev_close(p->dev);
+	p->dev = NULL;
+	return 0;
+}
+
+static int open_sub(struct dev *disk, const char *how, struct view_part *p,
+		    struct diag *why)
 {
 	struct view_what what = { .mtime.tv_sec = 7 };
 	int ret = dev_slice_new(disk, p->off, p->len, &p->dev, why);
 
 	if (ret)
 		return ret;
+	if (*how == 'v')
+		return open_volume(p, why);
 	what.disk = p->dev;
 	return view_raw_open(&what, &p->tree, why);
 }
@@ -49,19 +72,19 @@ static int open_view(struct dev *disk, const char *how, struct tree **out,
 			.len = t.parts[i].len,
 		};
 		what.n = i + 1;
-		if (!strcmp(how, "all"))
-			ret = open_sub(disk, &parts[i], why);
+		if (is_all(how))
+			ret = open_sub(disk, how, &parts[i], why);
 	}
-	if (!ret && !t.n && !strcmp(how, "all")) {
+	if (!ret && !t.n && is_all(how)) {
 		parts[0].len = dev_size(disk);
 		what.n = 1;
-		ret = open_sub(disk, &parts[0], why);
+		ret = open_sub(disk, how, &parts[0], why);
 	}
 	if (ret)
 		return ret;
 	part_free(&t);
-	return strcmp(how, "all") ? view_raw_open(&what, out, why)
-				  : view_all_open(&what, out, why);
+	return is_all(how) ? view_all_open(&what, out, why)
+			   : view_raw_open(&what, out, why);
 }
 
 int main(int argc, char **argv)
@@ -72,7 +95,7 @@ int main(int argc, char **argv)
 	int ret;
 
 	if (argc < 3) {
-		fprintf(stderr, "viewtool raw|rw|all FILE [SECTOR]\n");
+		fprintf(stderr, "viewtool raw|rw|all|volumes FILE\n");
 		return 2;
 	}
 	if (dev_file_open(argv[2], !strcmp(argv[1], "rw"), &disk, &why))
