@@ -191,6 +191,72 @@ def test_guard_qemu_stays_out(hold, peer, tmp_path):
     assert qemu().returncode == 0
 
 
+def test_guard_block_device_that_is_mounted(show, peer, tmp_path):
+    image, at = tmp_path / "fs.img", tmp_path / "mnt"
+    with open(image, "wb") as f:
+        f.truncate(8 * MIB)
+    at.mkdir()
+    subprocess.run([peer("mke2fs"), "-q", image], check=True)
+    p = subprocess.run([peer("losetup"), "-f", "--show", image], text=True,
+                       capture_output=True)
+    if p.returncode:
+        pytest.skip("no loop devices here")
+    loop = p.stdout.strip()
+    try:
+        assert show(loop, "-w", "-c", script="begin\n").answers == ["ok"]
+        if subprocess.run(["mount", "-o", "ro", loop, at]).returncode:
+            pytest.skip("cannot mount a loop device here")
+        try:
+            d = show(loop, "-w", "-c", script="begin\n")
+            assert d.check[0] == "EBUSY" and "kernel" in d.check[2]
+            assert d.answers == ["error EBUSY"]
+        finally:
+            subprocess.run(["umount", at], check=True)
+    finally:
+        subprocess.run(["losetup", "-d", loop], check=True)
+
+
+LOCKLESS = """
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int fcntl64(int fd, int cmd, ...)
+{
+	va_list ap;
+	long arg;
+	va_start(ap, cmd);
+	arg = va_arg(ap, long);
+	va_end(ap);
+	if (cmd == F_OFD_GETLK || cmd == F_OFD_SETLK) {
+		errno = ENOLCK;
+		return -1;
+	}
+	return syscall(SYS_fcntl, fd, cmd, arg);
+}
+int fcntl(int, int, ...) __attribute__((alias("fcntl64")));
+"""
+
+
+def test_guard_file_system_without_locks(show, peer, image, tmp_path):
+    shim = tmp_path / "s" / "shim.so"
+    shim.parent.mkdir()
+    subprocess.run([peer("gcc"), "-shared", "-fPIC", "-o", shim, "-x", "c",
+                    "-"], input=LOCKLESS, text=True, check=True)
+    # A sanitizer wants to come first of all libraries.
+    env = dict(os.environ, LD_PRELOAD=str(shim),
+               ASAN_OPTIONS="verify_asan_link_order=0")
+    d = show(image, "-w", "-c", script="begin\nread 0 1\n", env=env)
+    assert d.error is None and any("no locks" in n for n in d.notes)
+    assert d.check[0] == "ENOLCK" and "lock=none" in d.check[2]
+    assert d.answers[0] == "error ENOLCK" and len(d.answers[1]) == 2
+    d = show(image, "-w", "-c", "-n", script="begin\nwrite 0 512 5\n",
+             env=env)
+    assert d.check is None and d.answers == ["ok", "ok"]
+
+
 # ---- children ----
 
 def test_guard_parent_with_a_child_beside_it(show, pair):

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "formats/base/alloc.h"
 #include "formats/base/bounds.h"
@@ -194,6 +195,7 @@ int disk_open(const char *path, const struct disk_opts *opts,
 	if (!d)
 		return diag_fail(why, ENOMEM, "%s: out of memory", path);
 	pthread_mutex_init(&d->note_lock, NULL);
+	d->claim = -1;
 	ret = open_chain(d, path, opts, why);
 	if (ret) {
 		disk_close(d);
@@ -217,6 +219,8 @@ void disk_close(struct disk *d)
 	/* Leaf first: its last words may still need its parents. */
 	for (size_t i = 0; i < d->n; i++)
 		disk_node_close(d->nodes[i]);
+	if (d->claim >= 0)
+		close(d->claim);
 	for (size_t i = 0; i < d->n_search; i++)
 		free(d->search[i]);
 	free(d->search);

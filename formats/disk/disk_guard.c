@@ -134,6 +134,30 @@ static int check_file(struct disk *d, struct diag *why)
 	return diag_fail(why, err, "%s: %s", leaf->path, strerror(err));
 }
 
+/* The kernel's own users of a block device (a mounted file system, swap, a
+ * device mapper) know no byte locks, but they exclude O_EXCL. */
+static int claim_device(struct disk *d, struct diag *why)
+{
+	const struct disk_node *leaf = d->nodes[0];
+	struct stat st;
+
+	if (d->claim >= 0 || fstat(dev_file_fd(leaf->pub.file), &st) ||
+	    !S_ISBLK(st.st_mode))
+		return 0;
+	d->claim = open(leaf->path, O_RDONLY | O_EXCL | O_CLOEXEC);
+	if (d->claim < 0)
+		return diag_fail(why, errno, "%s: in use by the kernel: %s",
+				 leaf->path, strerror(errno));
+	return 0;
+}
+
+static void unclaim_device(struct disk *d)
+{
+	if (d->claim >= 0)
+		close(d->claim);
+	d->claim = -1;
+}
+
 static int no_locks(struct disk *d, int ret, struct diag *said,
 		    struct diag *why)
 {
@@ -153,6 +177,9 @@ int disk_guard_check(struct disk *d, struct diag *why)
 
 	if (!ret)
 		ret = check_journals(d, why);
+	if (!ret)
+		ret = claim_device(d, why);
+	unclaim_device(d);
 	if (ret)
 		return ret;
 	ret = no_locks(d, dev_lock_test(leaf->pub.file, DEV_LOCK_WRITE,
@@ -174,6 +201,8 @@ int disk_guard_enter(struct disk *d, struct diag *why)
 		leaf->lock = DEV_LOCK_WRITE;
 	ret = no_locks(d, ret, &said, why);
 	if (!ret)
+		ret = claim_device(d, why);
+	if (!ret)
 		ret = check_journals(d, why);
 	if (!ret)
 		ret = check_children(d, why);
@@ -187,6 +216,7 @@ void disk_guard_leave(struct disk *d)
 	struct disk_node *leaf = d->nodes[0];
 	enum dev_lock back = d->opts.no_lock ? DEV_LOCK_NONE : DEV_LOCK_READ;
 
+	unclaim_device(d);
 	/* Giving up a part of what one holds cannot fail. */
 	if (leaf->lock == DEV_LOCK_WRITE &&
 	    !dev_lock_set(leaf->pub.file, leaf->lock, back, NULL, NULL))

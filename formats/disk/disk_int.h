@@ -43,6 +43,7 @@ struct disk {
 	struct dev dev;		/* on nodes[0]->low */
 	struct disk_node *nodes[DISK_CHAIN_MAX];	/* owned; leaf first */
 	size_t n;
+	int claim;		/* O_EXCL on a block device, or -1; owned */
 	/* Copies of the options that are needed after opening. All owned. */
 	struct disk_opts opts;	/* its pointers are not used but registry */
 	char *registry;

@@ -7,3 +7,6 @@ check_PROGRAMS += tests/c/disktool
 tests_c_disktool_SOURCES = tests/c/disktool.c
 tests_c_disktool_LDADD = tests/c/libscript.a $(DISK_LIBS) $(BASE_LIBS) \
 	$(JANSSON_LIBS)
+UNIT_TESTS += tests/c/t_disk
+tests_c_t_disk_SOURCES = tests/c/t_disk.c
+tests_c_t_disk_LDADD = $(DISK_LIBS) $(BASE_LIBS) $(JANSSON_LIBS)

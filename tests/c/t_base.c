@@ -118,6 +118,26 @@ static void test_diag_first_reason_stays(void)
 	CHECK(outcome_find(OUT_LOCKED)->msvm == 32774);
 }
 
+static void test_diag_is_one_line_of_utf8(void)
+{
+	static const char *const pairs[][2] = {
+		{ "B\xc3\xa4" "r \xe2\x82\xac \xf0\x9f\x98\x80",
+		  "B\xc3\xa4" "r \xe2\x82\xac \xf0\x9f\x98\x80" },
+		{ "a\nb\x1b[2J\x7f", "a?b?[2J?" },
+		{ "\xed\xa0\x80.x", "???.x" },	/* a lone surrogate */
+		{ "\xc2\x9b" "2J", "??2J" },	/* CSI in one unit */
+		{ "\xe4r \xc0\xaf \xf5", "?r ?? ?" },
+		{ "cut \xe2\x82", "cut ??" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+		struct diag why = DIAG_INIT;
+
+		diag_fail(&why, EIO, "%s", pairs[i][0]);
+		CHECK_STR(why.text, pairs[i][1]);
+	}
+}
+
 static void test_map_survives_deletes(void)
 {
 	struct map m = { 0 };
@@ -256,6 +276,7 @@ int main(void)
 	test_utf16_keeps_lone_surrogates();
 	test_wintime_epochs();
 	test_diag_first_reason_stays();
+	test_diag_is_one_line_of_utf8();
 	test_map_survives_deletes();
 	test_cache_evicts_and_refills();
 	test_slice_stays_inside();
