@@ -44,9 +44,12 @@ void *mem_alloc(size_t n, size_t size)
 
 void *mem_zalloc(size_t n, size_t size)
 {
-	if (trapped())
+	size_t len;
+
+	/* calloc sees an overflow too, but a sanitizer's stops there. */
+	if (trapped() || __builtin_mul_overflow(n, size, &len))
 		return NULL;
-	return calloc(n ? n : 1, size ? size : 1);
+	return calloc(1, len ? len : 1);
 }
 
 char *mem_strdup(const char *s)
