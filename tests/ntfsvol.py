@@ -41,21 +41,25 @@ def sha(path):
 
 
 @contextlib.contextmanager
-def mounted(img, options="", program="ntfs-3g"):
+def mounted(img, options=""):
     """The volume as ntfs-3g shows it."""
     d = tempfile.mkdtemp(prefix="imgfs-peer-")
-    subprocess.run([program, "-o", "streams_interface=xattr," + options, img, d],
-                   check=True, capture_output=True)
+    options = "no_detach,streams_interface=xattr," + options
+    p = subprocess.Popen(["ntfs-3g", "-o", options, img, d],
+                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
+        for _ in range(500):
+            if os.path.ismount(d) or p.poll() is not None:
+                break
+            time.sleep(0.01)
+        assert p.poll() is None, p.stderr.read()
         yield d
     finally:
         for _ in range(50):
-            if not subprocess.run(["umount", d], capture_output=True).returncode:
+            if p.poll() is not None or not subprocess.run(
+                    ["umount", d], capture_output=True).returncode:
                 break
             time.sleep(0.1)
-        # ntfs-3g goes on for a moment after umount(8) has returned.
-        for _ in range(100):
-            if subprocess.run(["fuser", "-s", img]).returncode:
-                break
-            time.sleep(0.02)
+        p.wait()
+        p.stderr.close()
         os.rmdir(d)

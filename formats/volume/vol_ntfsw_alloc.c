@@ -60,9 +60,10 @@ static int fill_holes(struct vol_ntfsw *w, ntfs_attr *na, uint64_t off,
 	int ret = 0;
 
 	while (!ret && off < end) {
-		runlist_element *rl = ntfs_attr_find_vcn(na, (VCN)(off >> bits));
+		runlist_element *rl;
 		uint64_t stop;
 
+		rl = ntfs_attr_find_vcn(na, (VCN)(off >> bits));
 		if (!rl)
 			return -EIO;
 		stop = min_of((uint64_t)(rl->vcn + rl->length) << bits, end);

@@ -153,8 +153,8 @@ int vol_ntfsw_mount(struct vol_ntfsw *w, struct diag *why)
 		if (ret == -EINVAL)
 			ret = -ERR_CORRUPT;
 		return diag_fail(why, ret, "ntfs: the volume cannot be opened "
-				 "for writing: its boot sector, $MFT or another "
-				 "system file is damaged");
+				 "for writing: its boot sector, $MFT or "
+				 "another system file is damaged");
 	}
 	/* Links come out relative: see vol_ntfsw_node.c. */
 	w->vol->abs_mnt_point = "";
