@@ -276,6 +276,12 @@ static int write_all(ntfs_attr *na, const uint8_t *buf, size_t len,
 		     uint64_t off, size_t *done)
 {
 	*done = 0;
+	errno = 0;
+	/* The library zeroes the gap by the runs that happen to be mapped, and
+	 * fails (2022.10.3) when they do not begin where the gap does. */
+	if (NAttrNonResident(na) && (s64)off > na->initialized_size &&
+	    ntfs_attr_map_whole_runlist(na))
+		return vol_ntfsw_errno();
 	while (*done < len) {
 		s64 n;
 
