@@ -133,29 +133,53 @@ static struct ntfs_device_operations device_ops = {
 };
 
 /* FORENSIC: nothing is modified by mounting, neither log nor $TXF_DATA. */
-int vol_ntfsw_mount(struct vol_ntfsw *w, struct diag *why)
+static int try_mount(struct vol_ntfsw *w)
 {
 	unsigned long flags = w->tree.writable ? NTFS_MNT_FORENSIC
 					       : NTFS_MNT_RDONLY;
-	struct ntfs_device *nd;
+	struct ntfs_device *nd = ntfs_device_alloc("imgfs", 0, &device_ops, w);
 	int ret;
 
-	ntfs_log_set_handler(ntfs_log_handler_null);
-	ntfs_set_char_encoding("utf8");
-	nd = ntfs_device_alloc("imgfs", 0, &device_ops, w);
 	if (!nd)
 		return -ENOMEM;
 	errno = 0;
 	w->vol = ntfs_device_mount(nd, flags);
-	if (!w->vol) {
-		ret = vol_ntfsw_errno();
-		ntfs_device_free(nd);
-		if (ret == -EINVAL)
-			ret = -ERR_CORRUPT;
+	if (w->vol)
+		return 0;
+	ret = vol_ntfsw_errno();
+	ntfs_device_free(nd);
+	return ret == -EINVAL ? -ERR_CORRUPT : ret;
+}
+
+/* Only who asked for it gets a volume written to whose copy of $MFT is stale;
+ * reading it does no harm. */
+static int mount_again(struct vol_ntfsw *w, int ret, struct diag *why)
+{
+	if (vol_ntfsw_renew_mirror(w))
 		return diag_fail(why, ret, "ntfs: the volume cannot be opened "
 				 "for writing: its boot sector, $MFT or "
 				 "another system file is damaged");
-	}
+	if (w->tree.writable && !w->opts.recover)
+		return diag_fail_as(why, EROFS, OUT_VOLUME_DIRTY, "ntfs: "
+				    "$MFTMirr is older than $MFT: let Windows "
+				    "check the volume (chkdsk /f), or write "
+				    "to it as it is with -o recover");
+	ret = try_mount(w);
+	return ret ? diag_fail(why, ret, "ntfs: $MFT or another system file "
+			       "is damaged") : 0;
+}
+
+int vol_ntfsw_mount(struct vol_ntfsw *w, struct diag *why)
+{
+	int ret;
+
+	ntfs_log_set_handler(ntfs_log_handler_null);
+	ntfs_set_char_encoding("utf8");
+	ret = try_mount(w);
+	if (ret && ret != -ENOMEM)
+		ret = mount_again(w, ret, why);
+	if (ret)
+		return ret;
 	/* Links come out relative: see vol_ntfsw_node.c. */
 	w->vol->abs_mnt_point = "";
 	ntfs_create_lru_caches(w->vol);

@@ -112,25 +112,28 @@ static mode_t simple_type(unsigned type)
 	}
 }
 
-static int emit_entry(struct vol_ntfsw *w, const struct entry *e,
-		      uint64_t next, tree_emit_fn emit, void *ctx)
+static void describe(struct vol_ntfsw *w, const struct entry *e,
+		     bool want_attr, struct tree_entry *out,
+		     struct tree_attr *attr)
 {
-	struct tree_entry out = {
+	ntfs_inode *ni;
+
+	*out = (struct tree_entry) {
 		.name = e->name,
 		.id = ntfs_id_of_record(e->record),
 		.type = simple_type(e->type),
-		.next = next,
 	};
-	ntfs_inode *ni;
-	u32 tag;
-
-	if (!out.type && !vol_ntfsw_get(w, out.id, &ni)) {
-		out.type = vol_ntfsw_type(ni, &tag);
+	if (out->type && !want_attr)
+		return;
+	if (!vol_ntfsw_get(w, out->id, &ni)) {
+		if (!vol_ntfsw_attr(w, ni, attr))
+			out->attr = attr;
 		ntfs_inode_close(ni);
 	}
-	if (!out.type)
-		out.type = S_IFREG;
-	return emit(ctx, &out);
+	if (out->attr)
+		out->type = attr->mode & S_IFMT;
+	else if (!out->type)
+		out->type = S_IFREG;
 }
 
 /* The library shows lower case when it ignores case; we show what is there. */
@@ -165,8 +168,14 @@ int vol_ntfsw_list(struct tree *t, uint64_t dir, uint64_t from, bool want_attr,
 	else
 		ret = -ENOTDIR;
 	ret = vol_ntfsw_put(ni, ret);
-	for (size_t i = from; i < l.n && !ret; i++)
-		ret = emit_entry(w, &l.v[i], i + 1, emit, ctx);
+	for (size_t i = from; i < l.n && !ret; i++) {
+		struct tree_entry e;
+		struct tree_attr attr;
+
+		describe(w, &l.v[i], want_attr, &e, &attr);
+		e.next = i + 1;
+		ret = emit(ctx, &e);
+	}
 	for (size_t i = 0; i < l.n; i++)
 		free(l.v[i].name);
 	free(l.v);

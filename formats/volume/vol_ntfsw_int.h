@@ -75,6 +75,9 @@ int vol_ntfsw_mount(struct vol_ntfsw *w, struct diag *why);
 /* errno as a negative code, never 0. */
 int vol_ntfsw_errno(void);
 
+/* vol_ntfsw_mirror.c: -ERR_CORRUPT when that is not what is wrong. */
+int vol_ntfsw_renew_mirror(struct vol_ntfsw *w);
+
 /* vol_ntfsw_check.c: may this volume be written to? Changes nothing. */
 int vol_ntfsw_judge(struct vol_ntfsw *w, struct diag *why);
 /* Makes it so: the mark, the log, the hibernation file. */
