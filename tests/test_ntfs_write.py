@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from conftest import run
 from ntfsvol import mkntfs, mounted, script, sha, sound
 
 
@@ -63,3 +64,18 @@ def test_ntfs_write_unlinked_while_open_stays_readable(tool, img):
     sound(img)
     with mounted(img, "ro,show_sys_files") as d:
         assert not [n for n in os.listdir(d) if n.startswith(".imgfs")]
+
+
+def test_ntfs_symbols_do_not_interpose(tool, peer):
+    """A function of ours with a name of libntfs-3g's would be called by the
+    library itself instead of its own."""
+    nm = peer("nm")
+    ours = run(nm, "-D", "--defined-only", tool("ntfswtool")).stdout
+    libs = run("ldd", tool("ntfswtool")).stdout
+    lib = [w for w in libs.split() if w.startswith("/") and "ntfs-3g" in w][0]
+    theirs = run(nm, "-D", "--defined-only", lib).stdout
+
+    def names(text):
+        return {l.split()[2] for l in text.splitlines() if " T " in l}
+    assert len(names(theirs)) > 200
+    assert not names(ours) & names(theirs)

@@ -217,7 +217,7 @@ int ntfs_open_volume(struct dev *dev, const struct ntfs_opts *opts,
 	v->dev = dev;
 	ret = open_parts(v, opts, why);
 	if (ret)
-		ntfs_free(v);
+		ntfs_free_volume(v);
 	else
 		*out = v;
 	return ret;
@@ -233,7 +233,7 @@ int ntfs_open(struct dev *dev, const struct ntfs_opts *opts, struct tree **out,
 		return ret;
 	ret = tree_init(&v->tree, &ntfs_tree_ops);
 	if (ret) {
-		ntfs_free(v);
+		ntfs_free_volume(v);
 		return ret;
 	}
 	v->tree.turns = TREE_PARALLEL;
@@ -247,7 +247,7 @@ int ntfs_open(struct dev *dev, const struct ntfs_opts *opts, struct tree **out,
 	return 0;
 }
 
-void ntfs_free(struct ntfs *v)
+void ntfs_free_volume(struct ntfs *v)
 {
 	uint64_t key;
 	void *node;

@@ -344,7 +344,7 @@ int ntfs_state_load(struct ntfs *v, struct ntfs_state *out, struct diag *why);
 extern const struct tree_ops ntfs_tree_ops;
 
 /* ntfs.c */
-void ntfs_free(struct ntfs *v);
+void ntfs_free_volume(struct ntfs *v);
 int ntfs_open_volume(struct dev *dev, const struct ntfs_opts *opts,
 		     struct ntfs **out, struct diag *why);
 

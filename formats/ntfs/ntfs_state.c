@@ -179,6 +179,6 @@ int ntfs_state_of_dev(struct dev *dev, struct ntfs_state *out, struct diag *why)
 	if (ret)
 		return ret;
 	ret = ntfs_state_load(v, out, why);
-	ntfs_free(v);
+	ntfs_free_volume(v);
 	return ret;
 }

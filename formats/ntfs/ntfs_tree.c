@@ -20,7 +20,7 @@ static struct ntfs *volume_of(struct tree *t)
 
 static void op_close(struct tree *t)
 {
-	ntfs_free(volume_of(t));
+	ntfs_free_volume(volume_of(t));
 }
 
 static int op_getattr(struct tree *t, uint64_t id, struct tree_attr *out)
