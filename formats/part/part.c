@@ -68,20 +68,14 @@ int part_add(struct part_scan *s, struct part *p, uint64_t first,
 
 /* The table was written onto a disk that a file system owned, and perhaps
  * still could be read from. */
-static int note_older(struct part_scan *s, const char *bare)
+static void note_older(struct part_scan *s, const char *bare)
 {
-	int ret;
-
-	if (bare) {
+	if (bare)
 		part_note(s, "%s begins at the disk's start, under the table "
 			  "(part=whole)", bare);
-		return 0;
-	}
-	ret = part_bare_ext_copy(s->disk, s->t);
-	if (ret > 0)
+	else if (part_bare_ext_copy(s->disk, s->t))
 		part_note(s, "an ext file system owned the whole disk before "
 			  "the table (part=whole,sb=N)");
-	return ret < 0 ? ret : 0;
 }
 
 /* Every sector in front of the first partition belongs to the table. */
@@ -108,7 +102,9 @@ static int load_gpt(struct part_scan *s, const struct part_mbr *mbr,
 	if (!ret && mbr->good)
 		part_note(s, "hybrid MBR: the GPT is used");
 	if (!ret)
-		return note_older(s, bare);
+		note_older(s, bare);
+	if (!ret)
+		return 0;
 	if (ret == -ENOMEM || (ret == -EIO && !mbr->good))
 		return diag_fail(why, ret, "%s", inner.text);
 	if (!told || mbr->good || bare) {
@@ -131,21 +127,22 @@ static int load_mbr(struct part_scan *s, const struct part_mbr *mbr,
 	if (bare && mbr->protective)
 		return 0;
 	ret = part_mbr_load(s, mbr);
-	return ret ? ret : note_older(s, bare);
+	if (!ret)
+		note_older(s, bare);
+	return ret;
 }
 
 static int load_any(struct part_scan *s, struct diag *why)
 {
 	struct part_mbr mbr;
-	const char *bare = NULL;
 	bool in_first = false;
+	const char *bare;
 	int ret = part_mbr_read(s, &mbr);
 
-	if (!ret)
-		ret = part_bare_find(s->disk, &bare, &in_first);
 	if (ret)
-		return diag_fail(why, ret, "partitions: reading the start of "
-				 "the disk: %s", strerror(-ret));
+		return diag_fail(why, ret, "partitions: reading the disk's "
+				 "first sector: %s", strerror(-ret));
+	bare = part_bare_find(s->disk, &in_first);
 	ret = load_gpt(s, &mbr, bare, why);
 	if (ret || s->t->scheme == PART_GPT)
 		return ret;

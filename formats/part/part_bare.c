@@ -35,26 +35,20 @@ static const struct bare_magic {
 	{ "btrfs", 65600, 8, "_BHRfS_M" },
 };
 
-int part_bare_find(struct dev *disk, const char **name, bool *in_first)
+const char *part_bare_find(struct dev *disk, bool *in_first)
 {
-	*name = NULL;
 	for (size_t i = 0; i < ARRAY_LEN(magics); i++) {
 		const struct bare_magic *m = &magics[i];
 		uint8_t buf[16];
-		int ret;
 
-		if (!range_within(m->off, m->len, dev_size(disk)))
+		if (!range_within(m->off, m->len, dev_size(disk)) ||
+		    dev_read(disk, buf, m->len, m->off) ||
+		    memcmp(buf, m->bytes, m->len))
 			continue;
-		ret = dev_read(disk, buf, m->len, m->off);
-		if (ret)
-			return ret;
-		if (memcmp(buf, m->bytes, m->len))
-			continue;
-		*name = m->name;
 		*in_first = m->off < LOOK;
-		return 0;
+		return m->name;
 	}
-	return 0;
+	return NULL;
 }
 
 /* The first copy lies in group 1, and says so; a group has as many blocks as
@@ -76,22 +70,18 @@ static bool covered(const struct part_table *t, uint64_t at)
 	return false;
 }
 
-int part_bare_ext_copy(struct dev *disk, const struct part_table *t)
+bool part_bare_ext_copy(struct dev *disk, const struct part_table *t)
 {
 	for (size_t i = 0; i < ARRAY_LEN(ext_copies); i++) {
 		uint64_t at = ext_copies[i].at;
 		uint8_t sb[0x60];
-		int ret;
 
 		if (!range_within(at, sizeof(sb), dev_size(disk)) ||
-		    covered(t, at))
+		    covered(t, at) || dev_read(disk, sb, sizeof(sb), at))
 			continue;
-		ret = dev_read(disk, sb, sizeof(sb), at);
-		if (ret)
-			return ret;
 		if (le16_at(sb + 0x38) == 0xef53 && le16_at(sb + 0x5a) == 1 &&
 		    le32_at(sb + 0x18) == ext_copies[i].log_block)
-			return 1;
+			return true;
 	}
-	return 0;
+	return false;
 }

@@ -123,6 +123,29 @@ static int load_entries(struct part_scan *s, const struct gpt_header *h,
 	return ret;
 }
 
+/* Partitions whose contents make sense only together with others. */
+static const struct foreign {
+	const char *type;
+	const char *what;
+} foreigns[] = {
+	{ "5808c8aa-7e8f-42e0-85d2-e1e90434cfb3",
+	  "describes a Windows dynamic disk" },
+	{ "af9b60a0-1431-4f62-bc68-3311714a69ad",
+	  "of a Windows dynamic disk" },
+	{ "e75caf8f-f680-4cee-afa3-b001e56efc2d",
+	  "of Windows Storage Spaces" },
+};
+
+static void note_foreign(struct part_scan *s, const struct part *p)
+{
+	char type[GUID_TEXT];
+
+	guid_format(&p->type, type);
+	for (size_t i = 0; i < ARRAY_LEN(foreigns); i++)
+		if (!strcmp(foreigns[i].type, type))
+			part_note(s, "%u: %s", p->number, foreigns[i].what);
+}
+
 static int add_entry(struct part_scan *s, const struct gpt_entry_disk *e,
 		     unsigned number)
 {
@@ -136,6 +159,7 @@ static int add_entry(struct part_scan *s, const struct gpt_entry_disk *e,
 		units++;
 	utf16le_to_utf8(e->name, units, p.label, sizeof(p.label));
 	guid_format(&e->id, p.uuid);
+	note_foreign(s, &p);
 	if (first > last || last == UINT64_MAX) {
 		part_note(s, "%u: ends before it begins", number);
 		return 0;

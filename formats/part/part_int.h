@@ -52,10 +52,11 @@ int part_gpt_load(struct part_scan *s, bool use_backup, struct diag *why);
 
 /* The file system that owns the whole disk by its signature at the start, as
  * a word for people, or NULL. in_first: the signature is in sector 0, where a
- * table would also be. */
-int part_bare_find(struct dev *disk, const char **name, bool *in_first);
-/* A copy of an ext superblock whose file system began at the disk's start;
- * 1 when outside all partitions of t, else 0, or -errno. */
-int part_bare_ext_copy(struct dev *disk, const struct part_table *t);
+ * table would also be. A place that can't be read has no signature: it must
+ * not hide a table that can be. */
+const char *part_bare_find(struct dev *disk, bool *in_first);
+/* Is there, outside all partitions of t, a copy of an ext superblock whose
+ * file system began at the disk's start? */
+bool part_bare_ext_copy(struct dev *disk, const struct part_table *t);
 
 #endif

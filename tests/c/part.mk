@@ -13,3 +13,8 @@ tests_c_viewtool_SOURCES = tests/c/viewtool.c
 tests_c_viewtool_LDADD = tests/c/libscript.a $(LIBVIEW) $(LIBVOLUME) \
 	$(LIBPART) $(LIBNTFS) $(LIBTREE) $(BASE_LIBS) $(NTFS3G_LIBS) \
 	$(EXT2FS_LIBS)
+
+UNIT_TESTS += tests/c/t_part
+tests_c_t_part_SOURCES = tests/c/t_part.c tests/c/check.h
+tests_c_t_part_LDADD = $(LIBVIEW) $(LIBVOLUME) $(LIBPART) $(LIBTREE) \
+	$(BASE_LIBS)
