@@ -2,6 +2,7 @@
 """Opening a disk with its parents: found, checked, confined."""
 import hashlib
 import os
+import random
 import shutil
 import subprocess
 
@@ -620,6 +621,58 @@ def test_disk_message_is_one_printable_line(show, tmp_path):
     assert words.isprintable() and "?[2J?root" in words
 
 
+# ---- chains that other code made, written at each level ----
+
+def create(tool, fmt, path, size, parents):
+    """Made by the library, a child when parents (leaf first) are given."""
+    if fmt is Vhdx and parents:
+        args = ["vhdxtool", "diff", parents[0], parents[0].name, "-", "1m",
+                path]
+        for p in parents[1:]:
+            args += ["--parent", p]
+    elif fmt is Vhdx:
+        args = ["vhdxtool", "create", "dynamic", size, "1m", "512", "4096",
+                path]
+    elif parents:
+        args = ["vhdtool", "create", path, "differencing", size, "512k",
+                parents[0], parents[0].name]
+    else:
+        args = ["vhdtool", "create", path, "dynamic", size, "2m"]
+    subprocess.run([tool(args[0]), *map(str, args[1:])], check=True)
+
+
+def scribble(rng, model, n):
+    """n random changes of model and the script that makes them."""
+    script = ["begin"]
+    for _ in range(n):
+        length = 512 * rng.choice([1, 1, 3, 8, 100, 2048, 4500])
+        off = 512 * rng.randrange((len(model) - length) // 512)
+        what = rng.choice(["write", "write", "write", "zero", "unmap"])
+        byte = rng.randrange(1, 256) if what == "write" else 0
+        model[off:off + length] = bytes([byte]) * length
+        script.append(f"{what} {off} {length}" +
+                      (f" {byte}" if what == "write" else ""))
+    return "\n".join(script + ["flush"]) + "\n"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_disk_chain_written_at_each_level(show, tool, tmp_path, fmt, seed):
+    rng = random.Random(seed)
+    size = 9 * MIB + 512 * 7
+    model, files, states = bytearray(size), [], []
+    for level in range(4):
+        path = tmp_path / f"level{level}.{fmt.ext}"
+        create(tool, fmt, path, size, files)
+        files.insert(0, path)
+        d = show(path, "-w", "-m", script=scribble(rng, model, 25))
+        assert len(d.chain) == level + 1, d.error
+        assert set(d.answers[:-1]) == {"ok"} and d.answers[-1] == "map: ok"
+        states.append(hashlib.sha256(model).hexdigest())
+    for level, want in enumerate(states):
+        d = show(files[-1 - level], "-m", script=f"sha256 0 {size}\n")
+        assert d.answers == [want, "map: ok"], level
+
+
 # ---- the corpus ----
 
 def md5_of(show, path, tmp_path, *args):
@@ -659,11 +712,50 @@ def test_disk_corpus_parent_elsewhere(show, corpus, tmp_path, ext):
                           f"C:\\Projects={tmp_path}/b"))) == 2
 
 
-def test_disk_corpus_dirty_log_is_a_note(show, corpus):
+@pytest.fixture
+def dirty(corpus, tmp_path):
+    """A VHDX of 10 GiB whose log makes 0..18 MiB read 0xa5."""
     path = next(corpus.rglob("*iotest-dirtylog*.vhdx"))
-    d = show(path)
-    assert d.error is None
+    return shutil.copy(path, tmp_path / "dirty.vhdx")
+
+
+def test_disk_dirty_log_is_replayed_in_memory(show, dirty):
+    before = disks.stamp(dirty)
+    d = show(dirty, "-w", "-c", script="read 0x11fffff 2\nread 0 1\n")
+    assert d.answers == ["a500", "a5"] and d.check is None
     assert any("replayed in memory" in n for n in d.notes)
+    assert disks.stamp(dirty) == before
+
+
+def test_disk_dirty_log_of_a_parent(show, dirty, tmp_path):
+    with open(dirty, "rb") as f:
+        f.seek(64 << 10)
+        heads = [f.read(48), f.seek(128 << 10) and f.read(48)]
+    head = max(heads, key=lambda h: int.from_bytes(h[8:16], "little"))
+    child = chain.vhdx_child(tmp_path / "c.vhdx", new_id(), head[32:48],
+                             relative="dirty.vhdx", size=10 << 30,
+                             data={1: 3})
+    before = disks.stamp(dirty)
+    d = show(child, "-w", script=f"begin\nwrite 0 512 7\nflush\n"
+             f"read 511 2\nread {MIB} 1\nread {2 * MIB} 1\n")
+    assert names(d) == ["c.vhdx", "dirty.vhdx"]
+    assert d.answers[3:] == ["07a5", "03", "a5"]
+    assert disks.stamp(dirty) == before
+
+
+def test_disk_dirty_log_goes_to_the_file_before_writing(show, peer, dirty):
+    d = show(dirty, "-w", script="begin\nwrite 0 512 7\nflush\n")
+    assert d.answers == ["ok"] * 3
+    d = show(dirty, script="read 511 2\nread 0x11fffff 1\n")
+    assert not d.notes and d.answers == ["07a5", "a5"]
+    subprocess.run([peer("qemu-img"), "check", "-q", "-f", "vhdx", dirty],
+                   check=True)
+
+
+def test_disk_dirty_log_on_a_read_only_file(show, dirty):
+    os.chmod(dirty, 0o444)
+    d = show(dirty, script="read 0 1\n")
+    assert d.answers == ["a5"]
 
 
 # ---- untouched ----

@@ -331,6 +331,16 @@ def test_guard_unreadable_image_is_a_note(show, pair, tmp_path):
     assert any("broken.vhdx" in n and "not known" in n for n in d.later)
 
 
+def test_guard_crowded_directory(show, pair, tmp_path):
+    base, child = pair
+    os.unlink(child)
+    for i in range(4200):
+        (tmp_path / f"f{i}").write_bytes(bytes(600))
+    d = show(base, "-w", "-c")
+    assert d.check is None
+    assert any("only the first 4096" in n for n in d.later)
+
+
 def test_guard_scan_leaves_the_neighbours_alone(show, pair):
     base, child = pair
     before = disks.stamp(child)

@@ -3,15 +3,17 @@
  * Opens a disk with its chain, prints what it found, then runs a devscript
  * (devscript.h) on it from standard input.
  *
- *	disktool [-w] [-f] [-P] [-n] [-q] [-c] [-p PARENT]... [-s SEARCHDIR]...
- *		 [-d DRIVE]... [-r REGISTRY] FILE
+ *	disktool [-wfPnqctm] [-p PARENT]... [-s SEARCHDIR]... [-d DRIVE]...
+ *		 [-r REGISTRY] FILE
  *
  * -w for writing, -f force, -P force_parent_write, -n no_lock, -q without the
  * chain, -c says "check: ok" or why writing could not begin, -t prints the
- * microseconds that opening took. An error is "error ERRNO OUTCOME: words" and
+ * microseconds that opening took, -m compares at the end what dev_map() says
+ * with what dev_read() gives ("map: ok"). An error is "error ERRNO OUTCOME: words" and
  * exit status 1.
  */
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,7 +28,7 @@ struct lists {
 };
 
 struct flags {
-	bool quiet, check, timed;
+	bool quiet, check, timed, map;
 };
 
 static int parse(int argc, char **argv, struct disk_opts *o, struct lists *l,
@@ -34,7 +36,7 @@ static int parse(int argc, char **argv, struct disk_opts *o, struct lists *l,
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "wfPnqctp:s:d:r:")) != -1) {
+	while ((c = getopt(argc, argv, "wfPnqctmp:s:d:r:")) != -1) {
 		switch (c) {
 		case 'w': o->want_write = true; break;
 		case 'f': o->force = true; break;
@@ -43,6 +45,7 @@ static int parse(int argc, char **argv, struct disk_opts *o, struct lists *l,
 		case 'q': f->quiet = true; break;
 		case 'c': f->check = true; break;
 		case 't': f->timed = true; break;
+		case 'm': f->map = true; break;
 		case 'p': l->parents[o->n_parents++] = optarg; break;
 		case 's': l->search[o->n_search++] = optarg; break;
 		case 'd': l->drives[o->n_drives++] = optarg; break;
@@ -98,6 +101,41 @@ static void check(struct disk *d)
 	fflush(stdout);
 }
 
+/* The bytes of one run, as the kernel would get them. */
+static int run_read(const struct dev_run *run, uint8_t *buf, struct dev *dev,
+		    uint64_t off)
+{
+	if (run->kind == DEV_RUN_READ)
+		return dev_read(dev, buf, run->len, off);
+	memset(buf, 0, run->len);
+	if (run->kind == DEV_RUN_ZERO)
+		return 0;
+	return pread(run->fd, buf, run->len, (off_t)run->off) ==
+	       (ssize_t)run->len ? 0 : -EIO;
+}
+
+static void compare_map(struct dev *dev)
+{
+	static uint8_t mapped[1 << 20], read[1 << 20];
+	uint64_t off = 0, size = dev_size(dev);
+	struct dev_run run;
+
+	while (off < size) {
+		uint64_t len = min_of(size - off, (uint64_t)sizeof(read));
+
+		if (dev_map(dev, off, len, &run, 1) != 1 || !run.len ||
+		    run.len > len || run_read(&run, mapped, dev, off) ||
+		    dev_read(dev, read, run.len, off) ||
+		    memcmp(mapped, read, run.len)) {
+			printf("map: differs at %llu\n",
+			       (unsigned long long)off);
+			return;
+		}
+		off += run.len;
+	}
+	puts("map: ok");
+}
+
 int main(int argc, char **argv)
 {
 	static struct lists l;
@@ -125,6 +163,8 @@ int main(int argc, char **argv)
 	if (f.check)
 		check(d);
 	ret = devscript_run(disk_dev(d), stdin, stdout);
+	if (f.map)
+		compare_map(disk_dev(d));
 	/* Notes of the guard. */
 	for (size_t i = 0; o.want_write && disk_note(d, i); i++)
 		printf("later: %s\n", disk_note(d, i));
