@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "formats/base/bounds.h"
@@ -356,6 +357,13 @@ static int read_command(struct script *s, char **w, int n)
 		fputs(".\n", s->out);
 	} else if (n == 2 && !strcmp(w[0], "stat")) {
 		do_stat(s, w[1]);
+	} else if (n == 2 && !strcmp(w[0], "rdev")) {
+		ret = walk(s->t, w[1], &a);
+		if (ret)
+			answer(s, ret);
+		else
+			fprintf(s->out, "%u %u\n", major(a.rdev),
+				minor(a.rdev));
 	} else if (n == 4 && !strcmp(w[0], "cat")) {
 		do_cat(s, w[1], devscript_number(w[2]), devscript_number(w[3]));
 	} else if (n == 2 && !strcmp(w[0], "sha256")) {

@@ -7,6 +7,7 @@
  *	ls PATH			id type name, a line each, then "."
  *	find PATH		type size path, recursive, then "."
  *	stat PATH		id gen mode nlink uid gid size mtime.ns btime.ns
+ *	rdev PATH		major minor
  *	cat PATH OFF LEN	hex
  *	sha256 PATH		of the whole file, by tree_read
  *	mapsha256 PATH		the same through tree_map and its ranges
