@@ -94,7 +94,8 @@ int ntfs_attr_next(const struct ntfs_rec *rec, uint32_t *pos,
 
 bool ntfs_attr_named(const struct ntfs_attr *a, const le16_t *name, uint8_t len)
 {
-	return a->name_len == len && !memcmp(a->name, name, len * 2u);
+	return a->name_len == len &&
+	       (!len || !memcmp(a->name, name, len * 2u));
 }
 
 static bool wanted(const struct ntfs_want *w, const struct ntfs_attr *a)
