@@ -371,6 +371,8 @@ def test_disk_wrong_parent_first_right_one_later(show, tmp_path, fmt):
                       relative="old\\base.x")
     d = show(child)
     assert d.paths[1] == str(tmp_path / "base.x")
+    assert "not taken for its parent" in d.notes[0]
+    assert str(tmp_path / "old" / "base.x") in d.notes[0]
 
 
 def test_disk_right_parent_wrong_name_is_suggested(show, tmp_path, fmt):

@@ -345,6 +345,17 @@ static int give_up(struct find *f, struct diag *why)
 			    id, f->said, *f->hint ? "; " : "", f->hint);
 }
 
+/* Files that lay where the parent should be, and were not it. */
+static void note_skipped(struct find *f)
+{
+	if (f->hard.code)
+		disk_add_note(f->d, "%s: not taken for its parent: %s",
+			      f->child->path, f->hard.text);
+	if (f->code == ESTALE)
+		disk_add_note(f->d, "%s: not taken for its parent: %s",
+			      f->child->path, f->said);
+}
+
 static int try_chosen(struct find *f, const char *path)
 {
 	int ret;
@@ -369,6 +380,7 @@ int disk_find_parent(struct disk *d, const char *parent_opt,
 	f->code = ENOENT;
 	ret = parent_opt ? try_chosen(f, parent_opt) : try_all(f);
 	if (ret == 1) {
+		note_skipped(f);
 		*out = f->found;
 		ret = 0;
 	} else if (ret) {
