@@ -373,7 +373,8 @@ def test_bare_ext4_under_a_young_gpt(tool, peer, tmp_path, block):
             f.write(data)
     head, rows = table(tool, img)
     assert head.startswith("gpt") and len(rows) == 1
-    assert "ext file system owned the whole disk" in head
+    sb = {1024: 8193, 2048: 32768, 4096: 131072}[block]
+    assert f"owned the whole disk before the table (part=whole,sb={sb})" in head
 
 
 def test_bare_ext4_inside_a_partition_is_no_news(tool, peer, tmp_path):

@@ -254,3 +254,61 @@ def test_view_all_volumes_leave_the_disk_alone(tool, volumes):
     before = sha(img.read_bytes())
     view(tool, "volumes", img, "find /", "write /p3/dir/big 0 1 1", "sync")
     assert sha(img.read_bytes()) == before
+
+
+# --- any disk, as vhdfs opens it ----------------------------------------------
+
+def image(tool, how, path, *script, part="auto", sb=0):
+    p = run(tool("viewtool"), f"image-{how}", path, part, sb,
+            stdin="\n".join(script) + "\n", check=False)
+    return p.stdout.splitlines()
+
+
+@pytest.mark.parametrize("kind", ["raw", "vpc", "vhdx"])
+def test_view_image(tool, peer, volumes, tmp_path, kind):
+    img, data = volumes
+    disk = tmp_path / "disk"
+    opts = ["-o", "force_size=on"] if kind == "vpc" else []
+    run(peer("qemu-img"), "convert", "-f", "raw", "-O", kind, *opts, img, disk)
+    assert image(tool, "all", disk, "sha256 /p2/big", "mapsha256 /p3/dir/big",
+                 "sha256 /disk.raw", "mapsha256 /p3.raw") == [
+        sha(data), sha(data), sha(img.read_bytes()),
+        sha(img.read_bytes()[41 * MIB:71 * MIB])]
+    assert image(tool, "tree", disk, "sha256 /big") == [sha(data)]
+    assert image(tool, "tree", disk, "sha256 /dir/big", part="3") == [sha(data)]
+    out = image(tool, "tree", disk, "ls /", part="1")
+    assert len(out) == 1 and "vfat" in out[0] and "view=raw" in out[0]
+
+
+def test_view_image_with_both_tables_ruined_is_still_a_file(tool, tmp_path):
+    img = make.write(tmp_path / "img", 8 * MIB, make.gpt(
+        8 * 2048, [make.gpt_entry(2048, 4095)], first=dict(crc=1),
+        backup=dict(crc=1)))
+    out = image(tool, "raw", img, "sha256 /disk.raw", "stat /p1.raw")
+    assert out[0].startswith("warning gpt: header at sector 1, checksum")
+    assert out[1:] == [sha(img.read_bytes()), "error ENOENT"]
+    out = image(tool, "tree", img, "ls /")
+    assert len(out) == 1 and out[0].startswith("error gpt: header")
+
+
+@pytest.mark.parametrize("table", ["mbr", "gpt"])
+def test_view_image_finds_the_ext4_under_a_young_table(tool, peer, tmp_path,
+                                                       table):
+    """What "initialise disk" leaves of a whole-disk ext4."""
+    top = tmp_path / "top"
+    top.mkdir()
+    (top / "file").write_bytes(b"still here")
+    img = make.write(tmp_path / "img", 300 * MIB, [])
+    run(peer("mke2fs"), "-q", "-F", "-t", "ext4", "-b", "4096", "-d", top, img)
+    young = [(0, make.mbr([make.mbr_entry(7, 2048, 2048)]))]
+    if table == "gpt":
+        young = [p for p in make.gpt(300 * 2048, [make.gpt_entry(
+            34, 2048, "MSR")]) if p[0] < 4096]
+    with open(img, "r+b") as f:
+        for off, data in young:
+            f.seek(off)
+            f.write(data)
+    out = image(tool, "tree", img, "cat /file 0 10", part="whole",
+                sb=0 if table == "mbr" else 131072)
+    assert "part=whole" in out[0]
+    assert out[-1] == b"still here".hex(), out

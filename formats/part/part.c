@@ -70,12 +70,15 @@ int part_add(struct part_scan *s, struct part *p, uint64_t first,
  * still could be read from. */
 static void note_older(struct part_scan *s, const char *bare)
 {
+	uint64_t sb = bare ? 0 : part_bare_ext_copy(s->disk, s->t);
+
 	if (bare)
 		part_note(s, "%s begins at the disk's start, under the table "
 			  "(part=whole)", bare);
-	else if (part_bare_ext_copy(s->disk, s->t))
+	else if (sb)
 		part_note(s, "an ext file system owned the whole disk before "
-			  "the table (part=whole,sb=N)");
+			  "the table (part=whole,sb=%llu)",
+			  (unsigned long long)sb);
 }
 
 /* Every sector in front of the first partition belongs to the table. */

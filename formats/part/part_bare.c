@@ -70,7 +70,7 @@ static bool covered(const struct part_table *t, uint64_t at)
 	return false;
 }
 
-bool part_bare_ext_copy(struct dev *disk, const struct part_table *t)
+uint64_t part_bare_ext_copy(struct dev *disk, const struct part_table *t)
 {
 	for (size_t i = 0; i < ARRAY_LEN(ext_copies); i++) {
 		uint64_t at = ext_copies[i].at;
@@ -81,7 +81,7 @@ bool part_bare_ext_copy(struct dev *disk, const struct part_table *t)
 			continue;
 		if (le16_at(sb + 0x38) == 0xef53 && le16_at(sb + 0x5a) == 1 &&
 		    le32_at(sb + 0x18) == ext_copies[i].log_block)
-			return true;
+			return at / 1024;
 	}
-	return false;
+	return 0;
 }

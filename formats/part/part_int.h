@@ -55,8 +55,8 @@ int part_gpt_load(struct part_scan *s, bool use_backup, struct diag *why);
  * table would also be. A place that can't be read has no signature: it must
  * not hide a table that can be. */
 const char *part_bare_find(struct dev *disk, bool *in_first);
-/* Is there, outside all partitions of t, a copy of an ext superblock whose
- * file system began at the disk's start? */
-bool part_bare_ext_copy(struct dev *disk, const struct part_table *t);
+/* Where, outside all partitions of t, a copy of an ext superblock lies whose
+ * file system began at the disk's start: in KiB as sb= counts, or 0. */
+uint64_t part_bare_ext_copy(struct dev *disk, const struct part_table *t);
 
 #endif

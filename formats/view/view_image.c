@@ -164,8 +164,8 @@ static int open_part(struct view_image *v, struct view_part *p,
 	return 0;
 }
 
-static int open_parts(struct view_image *v, const struct view_image_opts *opts, bool write,
-		      struct diag *why)
+static int open_parts(struct view_image *v, const struct view_image_opts *opts,
+		      bool write, struct diag *why)
 {
 	struct view_what what = {
 		.disk = disk_dev(v->disk), .writable = write,
@@ -190,8 +190,25 @@ static int open_parts(struct view_image *v, const struct view_image_opts *opts, 
 	return ret;
 }
 
-static int open_kind(struct view_image *v, const struct view_image_opts *opts, bool write,
-		     struct diag *not_writable, struct diag *why)
+/* Raw files are what a ruined table is repaired with: disk.raw needs none. */
+static int load_table(struct view_image *v, const struct view_image_opts *opts,
+		      struct diag *why)
+{
+	const struct volume_opts *vo = &opts->volume;
+	int ret = part_load(disk_dev(v->disk), &v->table, why);
+
+	if (!ret && v->table.note[0] && vo->warn)
+		vo->warn(vo->warn_ctx, v->table.note);
+	if (ret != -ERR_CORRUPT || opts->kind != VIEW_RAW)
+		return ret;
+	if (vo->warn)
+		vo->warn(vo->warn_ctx, why->text);
+	diag_clear(why);
+	return 0;
+}
+
+static int open_kind(struct view_image *v, const struct view_image_opts *opts,
+		     bool write, struct diag *not_writable, struct diag *why)
 {
 	if (opts->kind == VIEW_TREE)
 		return open_volume(v, opts, write, not_writable, why);
@@ -199,7 +216,8 @@ static int open_kind(struct view_image *v, const struct view_image_opts *opts, b
 }
 
 int view_image_open(const char *path, const struct view_image_opts *opts,
-	      struct view_image **out, struct diag *not_writable, struct diag *why)
+		    struct view_image **out, struct diag *not_writable,
+		    struct diag *why)
 {
 	struct view_image *v = mem_new(struct view_image);
 	bool write = opts->disk.want_write && opts->kind != VIEW_ALL;
@@ -214,7 +232,7 @@ int view_image_open(const char *path, const struct view_image_opts *opts,
 		goto fail;
 	if (write && dev_check_write(disk_dev(v->disk), not_writable))
 		write = false;
-	ret = part_load(disk_dev(v->disk), &v->table, why);
+	ret = load_table(v, opts, why);
 	if (!ret)
 		ret = open_kind(v, opts, write, not_writable, why);
 	if (ret)

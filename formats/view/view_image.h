@@ -13,7 +13,7 @@
 enum view_kind { VIEW_TREE, VIEW_RAW, VIEW_ALL };
 
 struct view_image_opts {
-	struct disk_opts disk;		/* want_write counts for the volume too */
+	struct disk_opts disk;		/* want_write: the volume's too */
 	struct volume_opts volume;
 	enum view_kind kind;
 	const char *part;		/* as volume_select(); NULL: auto */
@@ -27,7 +27,8 @@ struct view_image;
  * VIEW_ALL is always read-only.
  */
 int view_image_open(const char *path, const struct view_image_opts *opts,
-	      struct view_image **out, struct diag *not_writable, struct diag *why);
+		    struct view_image **out, struct diag *not_writable,
+		    struct diag *why);
 struct tree *view_image_tree(struct view_image *v);
 struct disk *view_image_disk(struct view_image *v);
 /* Ends everything cleanly, the locks last. 0, or what could not be flushed.

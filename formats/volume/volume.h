@@ -12,7 +12,7 @@ struct volume_info {
 				 * linux_raid_member ...; empty: unknown */
 	char label[256];	/* UTF-8 */
 	char uuid[40];
-	uint64_t size;		/* bytes that the file system says it has, or 0 */
+	uint64_t size;		/* bytes the file system says it has, or 0 */
 	bool mountable;		/* volume_open can show it */
 };
 
@@ -29,7 +29,7 @@ struct volume_opts {
 	bool ignore_case, windows_names, hide_hid_files, hide_dot_files;
 	bool show_sys_files;
 	enum volume_streams streams;
-	uint64_t sb;		/* ext: superblock number, 0 = 1st */
+	uint64_t sb;		/* ext: superblock at this KiB; 0 = 1st */
 	uid_t uid;		/* owner of what is made where the volume has */
 	gid_t gid;		/* no owners of its own */
 	/* Where drive letters lead, as "C:=/mnt/c", for links with absolute

@@ -11,8 +11,9 @@ LIBVIEW = formats/view/libview.a
 check_PROGRAMS += tests/c/viewtool
 tests_c_viewtool_SOURCES = tests/c/viewtool.c
 tests_c_viewtool_LDADD = tests/c/libscript.a $(LIBVIEW) $(LIBVOLUME) \
+	formats/disk/libdisk.a formats/vhdx/libvhdx.a formats/vhd/libvhd.a \
 	$(LIBPART) $(LIBNTFS) $(LIBTREE) $(BASE_LIBS) $(NTFS3G_LIBS) \
-	$(EXT2FS_LIBS)
+	$(EXT2FS_LIBS) $(JANSSON_LIBS)
 
 UNIT_TESTS += tests/c/t_part
 tests_c_t_part_SOURCES = tests/c/t_part.c tests/c/check.h

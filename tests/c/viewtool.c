@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  *	viewtool raw|rw|all|volumes FILE [SECTOR] < treescript
+ *	viewtool image-raw|image-all|image-tree FILE [PART [SB]] < treescript
  * The view of a raw file. In "all", each partition's tree is a raw view of
  * that partition: nodes, handles and ranges pass through two trees. In
- * "volumes" it is that of the volume, where one can be shown.
+ * "volumes" it is that of the volume, where one can be shown. "image-" opens
+ * any disk as vhdfs does, read-only, and prints what it would warn of.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 #include "formats/base/dev_slice.h"
 #include "formats/part/part.h"
 #include "formats/view/view.h"
+#include "formats/view/view_image.h"
 #include "formats/volume/volume.h"
 #include "tests/c/treescript.h"
 
@@ -87,6 +90,29 @@ static int open_view(struct dev *disk, const char *how, struct tree **out,
 			   : view_raw_open(&what, out, why);
 }
 
+static void warn(void *ctx, const char *text)
+{
+	printf("warning %s\n", text);
+}
+
+static int do_image(int argc, char **argv)
+{
+	struct view_image_opts opts = {
+		.volume.warn = warn, .part = argc > 3 ? argv[3] : NULL,
+		.volume.sb = argc > 4 ? strtoull(argv[4], NULL, 0) : 0,
+		.kind = !strcmp(argv[1], "image-raw") ? VIEW_RAW :
+			!strcmp(argv[1], "image-all") ? VIEW_ALL : VIEW_TREE,
+	};
+	struct diag why = DIAG_INIT, not_writable = DIAG_INIT;
+	struct view_image *v;
+	int ret;
+
+	if (view_image_open(argv[2], &opts, &v, &not_writable, &why))
+		return fail(&why);
+	ret = treescript_run(view_image_tree(v), stdin, stdout);
+	return view_image_close(v) || ret;
+}
+
 int main(int argc, char **argv)
 {
 	struct diag why = DIAG_INIT;
@@ -98,6 +124,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "viewtool raw|rw|all|volumes FILE\n");
 		return 2;
 	}
+	if (!strncmp(argv[1], "image-", 6))
+		return do_image(argc, argv);
 	if (dev_file_open(argv[2], !strcmp(argv[1], "rw"), &disk, &why))
 		return fail(&why);
 	if (argc > 3)
