@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """VHD, reading: formats/vhd/FORMAT.md 2 to 7 and the list in 13."""
 import hashlib
+import pathlib
 import struct
 import subprocess
 
@@ -311,13 +312,12 @@ def test_vhd_bat_of_4_billion_entries_in_sparse_file(t, put, block):
     with open(path, "r+b") as f:
         f.seek(17 << 30)
         f.write(raw[-512:])
-    args = ["sh", "-c", "ulimit -v 300000; exec \"$@\"", "sh", t.path, "open",
-            path]
-    p = run(*args, stdin="read 0 512\nread 65024 512\n", check=False)
-    if block > 512:
-        assert p.stdout == "error EUCLEAN\n"
-    else:
-        assert p.stdout.split()[0] == "00" * 512
+    limit = "" if b"__asan_init" in pathlib.Path(t.path).read_bytes() \
+        else "ulimit -v 300000;"
+    p = run("sh", "-c", f"{limit} exec \"$@\"", "sh", t.path, "open", path,
+            stdin="read 0 512\nread 65024 512\n", check=False)
+    assert p.stdout.splitlines()[0] == \
+        ("error EUCLEAN" if block > 512 else "00" * 512)
 
 
 BAD_ENTRIES = [0, 1, 2, 3, 1000, 0xFFFFFFFE]

@@ -448,7 +448,7 @@ def crash_states(t, tmp_path, img, content, script, parents):
     t.script(path, lines, "--record", record, parents=parents)
     ops = crash.load(record)
     versions = versions_of(content, lines)
-    for n, raw in crash.states(img.raw, ops, random.Random(3), samples=3):
+    for n, raw in crash.states(img.raw, ops, random.Random(3), samples=2):
         done = max([i for i, length in marks if length <= n], default=0)
         path.write_bytes(raw)
         yield path, versions[done:]
@@ -462,7 +462,7 @@ def test_vhd_crash_leaves_flushed_data(t, put, tmp_path, kind):
     and it can be written again."""
     parents, content = [], None
     args = {"no-copy": {"front": bytes(512)}, "no-end": {"end": b""},
-            "tail": {"tail": 3584}, "small": {"block": 512, "blocks": {
+            "tail": {"tail": 3584}, "small": {"block": 2048, "blocks": {
                 0: pattern(512), 9: pattern(512, 3)}}}.get(kind, {})
     if kind.startswith("child"):
         data = pattern(SIZE, 77)
@@ -486,8 +486,9 @@ def test_vhd_crash_leaves_flushed_data(t, put, tmp_path, kind):
                           parents=parents)
         assert answer == ["ok"] * 4
         sectors_ok(out.read_bytes(), allowed)
-        again = t.script(path, ["read 28672 512"], parents=parents)
-        assert again == ["09" * 512]
+        if n % 8 == 0:
+            again = t.script(path, ["read 28672 512"], parents=parents)
+            assert again == ["09" * 512]
     assert n > 60
 
 
