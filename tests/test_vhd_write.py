@@ -301,14 +301,30 @@ def test_vhd_child_write_unaligned(t, put, base):
     assert parent.read_bytes() == vhd.fixed(data)
 
 
-def test_vhd_child_bits_are_exact(t, put, base):
-    parent, _ = base
-    path = put(child())
-    t.script(path, ["begin", "write 4608 512 1", "write 7680 1 1", "flush"],
-             parents=[parent])
+def test_vhd_child_bits_in_whole_bytes(t, put, base):
+    """FORMAT.md 9.4: the rest of a 4 KiB group comes from the parent."""
+    parent, data = base
+    path = put(child(SIZE + 512, block=8192))
+    t.script(path, ["begin", "write 12800 512 1", "write 32767 1 1",
+                    f"write {SIZE} 100 1", "flush"], parents=[parent])
     raw = path.read_bytes()
-    entry = bat_of(raw)[1]
-    assert raw[entry * 512:entry * 512 + 512] == vhd.bitmap(4096, [1, 7])
+    bits = {blk: raw[bat_of(raw)[blk] * 512:][:512] for blk in (1, 3, 8)}
+    assert bits == {1: vhd.bitmap(8192, range(8, 16)),
+                    3: vhd.bitmap(8192, range(8, 16)),
+                    8: vhd.bitmap(8192, [0])}
+    start = bat_of(raw)[1] * 512 + 512 + 4096
+    assert raw[start:start + 512] == data[12288:12800]
+
+
+def test_vhd_forced_footer_is_written_right(t, put):
+    """Wrong checksums that were let pass do not spread."""
+    bad = vhd.footer(SIZE, bad_checksum=True)
+    img = Image(SIZE, blocks=SOME, front=bad, end=bad)
+    path = put(img)
+    t.script(path, ["begin", "write 0 512 1", "flush"], "--force")
+    assert both_footers_good(path.read_bytes())
+    assert path.stat().st_size == len(img.raw)
+    assert t.read(path)[:513] == b"\x01" * 512 + SOME[0][512:513]
 
 
 def test_vhd_child_zeros_hide_the_parent(t, put, base):
@@ -335,9 +351,9 @@ def test_vhd_child_zero_over_zeros_allocates_nothing(t, put):
 
 def test_vhd_child_block_becomes_full(t, put, base):
     parent, data = base
-    path = put(child())
-    answer = t.script(path, ["begin", "write 4096 2048 1", "map 4096 4096",
-                             "write 6144 2048 2", "map 4096 4096", "flush"],
+    path = put(child(block=8192))
+    answer = t.script(path, ["begin", "write 8192 4096 1", "map 8192 8192",
+                             "write 12288 4096 2", "map 8192 8192", "flush"],
                       parents=[parent])
     assert len(runs_of(answer[2])) == 2 and len(runs_of(answer[4])) == 1
 
@@ -375,8 +391,8 @@ def test_vhd_random_writes(t, put, seed, block):
     rng = random.Random(seed * 1000 + block)
     low = Image(SIZE, block=block, blocks={
         i: pattern(block, i) for i in range(0, SIZE // block, 3)})
-    img = child(SIZE, block=4096, blocks={
-        1: (pattern(4096, 90), [0, 3, 4]), 9: pattern(4096, 91)})
+    img = child(SIZE, block=max(block, 4096), blocks={
+        1: (pattern(4096, 90), [0, 3, 4])})
     parent, path = put(low, "low.vhd"), put(img)
     for target, content, parents in ((path, img.content(low.content()),
                                       [parent]),
@@ -714,6 +730,29 @@ def test_vhd_7z_reads_our_chain(t, tmp_path, peer):
     run(peer("7z"), "x", "-tvhd", f"-o{tmp_path / 'x'}", path)
     out, = (tmp_path / "x").iterdir()
     assert out.read_bytes() == t.read(path, parents=[base])
+
+
+@pytest.mark.mount
+@pytest.mark.root
+def test_vhd_libvhdi_reads_our_child(t, tmp_path, peer):
+    """Writes that are not aligned to 8 sectors, read by vhdimount."""
+    base = t.create(tmp_path / "base.vhd", "dynamic", "4m")
+    t.script(base, ["begin", "write 0 3m 1", "flush"])
+    path = t.create(tmp_path / "c.vhd", "differencing", "0", "0", base,
+                    "base.vhd")
+    t.script(path, ["begin", "write 1024 1024 2", "write 2500001 70000 3",
+                    "write 3144704 512 4", "flush"], parents=[base])
+    want = t.read(path, parents=[base])
+    mnt = tmp_path / "mnt"
+    mnt.mkdir()
+    if not os.path.exists("/dev/fuse") or os.geteuid():
+        pytest.skip("needs /dev/fuse and root")
+    run(peer("vhdimount"), path, mnt)
+    try:
+        names = sorted(mnt.iterdir())
+        assert want in [n.read_bytes() for n in names]
+    finally:
+        run("umount", mnt)
 
 
 def test_vhd_we_and_qemu_take_turns(t, tmp_path, peer):

@@ -37,6 +37,7 @@ static void set_footer_place(struct vhd *v, uint64_t off)
 {
 	v->footer.off = off;
 	v->footer.len = sizeof(v->footer.raw);
+	v->footer.end_ok = true;
 	__atomic_store_n(&v->limit, off, __ATOMIC_RELEASE);
 }
 
@@ -62,7 +63,9 @@ static int restore_footer(struct vhd *v)
 	uint64_t size = round_down(dev_size(v->file), VHD_SECTOR);
 	uint64_t off = footer_place(v->end);
 
-	if (size == dev_size(v->file) && size >= v->end + VHD_SECTOR)
+	if (v->footer.len == sizeof(v->footer.raw))
+		off = v->footer.off;
+	else if (size == dev_size(v->file) && size >= v->end + VHD_SECTOR)
 		off = max_of(off, size - VHD_SECTOR);
 	else
 		off = max_of(off, footer_place(size));
@@ -96,7 +99,7 @@ static int prepare_locked(struct vhd *v)
 		return 0;
 	if (v->info.type != VHD_FIXED) {
 		ret = v->footer.copy_ok ? 0 : write_copy(v);
-		if (!ret && !v->footer.len)
+		if (!ret && !v->footer.end_ok)
 			ret = restore_footer(v);
 		if (!ret)
 			ret = drop_batmap(v);

@@ -223,6 +223,10 @@ int vhd_footer_load(struct dev *file, bool force, struct vhd_footer *out,
 	if (ret)
 		return ret;
 	decode(raw, &f);
+	/* One that was only taken by force is written as it should be. */
+	if (judge(raw) == BAD_CHECKSUM)
+		f.raw.checksum = to_be32(footer_checksum(raw));
+	f.end_ok = raw == &p.end && p.end_is == GOOD;
 	f.off = raw == &p.end ? p.end_off : dev_size(file);
 	f.len = raw == &p.end ? p.end_len : 0;
 	compare_copy(&p, &f);

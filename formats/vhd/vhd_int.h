@@ -69,6 +69,7 @@ struct vhd_footer {
 	uint64_t current_size, chs_size;
 	uint64_t off;		/* of the end footer, or the file size */
 	uint32_t len;		/* 512, 511 or 0 */
+	bool end_ok;		/* raw lies at off */
 	bool copy_ok;		/* dynamic: offset 0 holds the same 512 bytes */
 	bool copy_valid;	/* ... or at least a valid footer */
 	bool copy_conflict;	/* ... of another size, type or id */

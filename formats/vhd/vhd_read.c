@@ -100,6 +100,10 @@ int vhd_read(struct dev *dev, void *buf, size_t len, uint64_t off)
 	return ret;
 }
 
+/* A map of disks with tiny blocks ends after so many pieces, or one answer
+ * for a large hole could take minutes. */
+#define SEGS_MAX 4096u
+
 struct run_list {
 	struct dev_run *runs;
 	int n, max;
@@ -158,7 +162,7 @@ int vhd_map(struct dev *dev, uint64_t off, uint64_t len, struct dev_run *runs,
 	struct run_list l = { runs, 0, max };
 	struct vhd *v = vhd_of(dev);
 
-	while (len) {
+	for (uint32_t i = 0; len && i < SEGS_MAX; i++) {
 		uint64_t done = 0;
 		struct seg seg;
 		int ret = seg_find(v, off, len, &seg);

@@ -6,6 +6,10 @@
  */
 #include "formats/vhd/vhd_int.h"
 
+/* New bits are set in whole bytes of the bitmap: guests write 4 KiB anyway,
+ * and libvhdi misreads a byte of which only some bits are set (5.3). */
+#define GROUP 8u
+
 /* A change of len bytes at in of a block; buf is NULL for zeros. */
 struct change {
 	const uint8_t *buf;
@@ -21,40 +25,54 @@ static int put_bytes(struct vhd *v, const struct vhd_block *b,
 	return dev_zero(v->file, b->data + c->in, c->len, c->may_unmap);
 }
 
-/* Stores what a sector reads as, so that a part of it can be changed. */
-static int store_sector(struct vhd *v, struct vhd_block *b,
-			struct vhd_bitmap *m, uint32_t sector)
+/* Stores what absent sectors read as: n of them, within a group. */
+static int store_run(struct vhd *v, struct vhd_block *b, struct vhd_bitmap *m,
+		     uint32_t first, uint32_t n)
 {
-	uint64_t off = (b->blk << v->block_shift) +
-		       (uint64_t)sector * VHD_SECTOR;
-	uint8_t data[VHD_SECTOR] = { 0 };
-	int ret;
+	uint64_t in = (uint64_t)first * VHD_SECTOR;
+	uint8_t data[GROUP * VHD_SECTOR];
+	int ret = vhd_read(&v->dev, data, n * VHD_SECTOR,
+			   (b->blk << v->block_shift) + in);
 
-	if (vhd_bitmap_test(m, sector, 1))
-		return 0;
-	ret = vhd_read(&v->dev, data, (size_t)min_of(v->dev.size - off,
-						     (uint64_t)VHD_SECTOR),
-		       off);
 	if (!ret)
-		ret = dev_write(v->file, data, sizeof(data),
-				b->data + (uint64_t)sector * VHD_SECTOR);
+		ret = dev_write(v->file, data, n * VHD_SECTOR, b->data + in);
 	if (!ret)
-		vhd_bitmap_set(v, b, m, sector, 1);
+		vhd_bitmap_set(v, b, m, first, n);
 	return ret;
 }
 
-/* Under the block's stripe. */
+/* Sectors first..end - 1; others may be overwriting those that are here. */
+static int store_absent(struct vhd *v, struct vhd_block *b,
+			struct vhd_bitmap *m, uint32_t first, uint32_t end)
+{
+	int ret = 0;
+
+	while (first < end && !ret) {
+		bool here = true;
+		uint32_t n = 0;
+
+		ret = vhd_bitmap_run(v, b, first, end - first, &here, &n);
+		if (!ret && !here)
+			ret = store_run(v, b, m, first, n);
+		first += n;
+	}
+	return ret;
+}
+
+/* Under the block's stripe. A sector of which only a part changes is stored
+ * first, and so is the rest of its group. */
 static int put_new_sectors(struct vhd *v, struct vhd_block *b,
 			   struct vhd_bitmap *m, const struct change *c)
 {
 	uint32_t end = c->in + c->len, first = c->in / VHD_SECTOR;
 	uint32_t last = (end - 1) / VHD_SECTOR;
-	int ret = 0;
+	uint32_t low = (uint32_t)round_down(first, GROUP);
+	uint32_t high = min_of((uint32_t)round_up(last + 1, GROUP),
+			       vhd_block_sectors(v, b->blk));
+	int ret = store_absent(v, b, m, low, first + !!(c->in % VHD_SECTOR));
 
-	if (c->in % VHD_SECTOR)
-		ret = store_sector(v, b, m, first);
-	if (!ret && end % VHD_SECTOR)
-		ret = store_sector(v, b, m, last);
+	if (!ret)
+		ret = store_absent(v, b, m, last + !(end % VHD_SECTOR), high);
 	if (!ret)
 		ret = put_bytes(v, b, c);
 	if (!ret)
