@@ -294,8 +294,7 @@ int vol_ntfsw_allocate(struct tree *t, struct tree_file *f, int mode,
 	if (ret)
 		return ret;
 	ret = vol_ntfsw_readable(ni);
-	errno = 0;
-	na = ret ? NULL : ntfs_attr_open(ni, AT_DATA, AT_UNNAMED, 0);
+	na = ret ? NULL : vol_ntfsw_data(ni);
 	if (!na)
 		return vol_ntfsw_put(ni, ret ? ret : vol_ntfsw_errno());
 	ret = allocate(w, ni, na, mode, (uint64_t[]) { off, off + len });

@@ -48,7 +48,23 @@ int vol_ntfsw_file_open(struct tree *t, uint64_t id, bool write,
 	return 0;
 }
 
-/* The unnamed data, with its inode. */
+ntfs_attr *vol_ntfsw_data(ntfs_inode *ni)
+{
+	ntfs_attr *na;
+
+	errno = 0;
+	na = ntfs_attr_open(ni, AT_DATA, AT_UNNAMED, 0);
+	/* Where there is no unnamed one the library takes the first. */
+	if (na && na->name_len) {
+		ntfs_attr_close(na);
+		na = NULL;
+		errno = ENOENT;
+	}
+	return na;
+}
+
+/* The unnamed data, with its inode. -ENODATA: an (indexed) system file that
+ * has none, which reads as empty. */
 static int open_data(struct vol_ntfsw *w, uint64_t id, ntfs_inode **ni,
 		     ntfs_attr **na)
 {
@@ -59,9 +75,11 @@ static int open_data(struct vol_ntfsw *w, uint64_t id, ntfs_inode **ni,
 	ret = vol_ntfsw_readable(*ni);
 	if (ret)
 		return vol_ntfsw_put(*ni, ret);
-	errno = 0;
-	*na = ntfs_attr_open(*ni, AT_DATA, AT_UNNAMED, 0);
-	return *na ? 0 : vol_ntfsw_put(*ni, vol_ntfsw_errno());
+	*na = vol_ntfsw_data(*ni);
+	if (*na)
+		return 0;
+	ret = errno == ENOENT ? -ENODATA : vol_ntfsw_errno();
+	return vol_ntfsw_put(*ni, ret);
 }
 
 static int close_data(ntfs_inode *ni, ntfs_attr *na, int ret)
@@ -164,7 +182,7 @@ int vol_ntfsw_extents(struct tree *t, struct tree_file *f, uint64_t off,
 	int ret = open_data(w, f->id, &ni, &na), n = -EOPNOTSUPP;
 
 	if (ret)
-		return ret;
+		return ret == -ENODATA ? 0 : ret;
 	if (is_plain(na))
 		n = fill_extents(w, na, off, len, ext, max);
 	/* Holes have to be filled first: only up to there. */
@@ -230,7 +248,7 @@ ssize_t vol_ntfsw_read(struct tree *t, struct tree_file *f, void *buf,
 	int ret = open_data(w, f->id, &ni, &na);
 
 	if (ret)
-		return ret;
+		return ret == -ENODATA ? 0 : ret;
 	got = is_plain(na) ? read_plain(w, na, buf, len, off)
 			   : read_packed(na, buf, len, off);
 	ret = close_data(ni, na, 0);
@@ -249,7 +267,7 @@ off_t vol_ntfsw_seek(struct tree *t, struct tree_file *f, off_t off,
 	int ret = open_data(w, f->id, &ni, &na);
 
 	if (ret)
-		return ret;
+		return ret == -ENODATA ? -ENXIO : ret;
 	size = (uint64_t)na->data_size;
 	if (off < 0 || at >= size)
 		return close_data(ni, na, -ENXIO);
@@ -337,8 +355,7 @@ int vol_ntfsw_resize(struct vol_ntfsw *w, ntfs_inode *ni, uint64_t size)
 
 	if (ret)
 		return ret;
-	errno = 0;
-	na = ntfs_attr_open(ni, AT_DATA, AT_UNNAMED, 0);
+	na = vol_ntfsw_data(ni);
 	if (!na)
 		return vol_ntfsw_errno();
 	/* The library grows a compressed file by writing its last byte. */

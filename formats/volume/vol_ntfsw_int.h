@@ -146,6 +146,8 @@ ssize_t vol_ntfsw_write(struct tree *t, struct tree_file *f, const void *buf,
 void vol_ntfsw_wrote(struct tree *t, struct tree_file *f);
 int vol_ntfsw_allocate(struct tree *t, struct tree_file *f, int mode,
 		       uint64_t off, uint64_t len);
+/* The unnamed data, or NULL and errno. */
+ntfs_attr *vol_ntfsw_data(ntfs_inode *ni);
 int vol_ntfsw_resize(struct vol_ntfsw *w, ntfs_inode *ni, uint64_t size);
 /* -EOPNOTSUPP for what we cannot show: WOF, deduplicated, cloud. */
 int vol_ntfsw_readable(ntfs_inode *ni);
