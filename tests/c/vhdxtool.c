@@ -65,7 +65,7 @@ static void parse(struct options *o, int argc, char **argv)
 static int open_one(const char *path, bool want_write, const struct options *o,
 		    struct vhdx **x, struct diag *why)
 {
-	struct dev *file;
+	struct dev *file = NULL;
 	int ret = dev_file_open(path, want_write, &file, why);
 
 	if (!ret && o && (o->record || o->fail))
