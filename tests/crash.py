@@ -72,8 +72,9 @@ def _survivals(n, durable, pending, rng, samples):
     yield n, bytes(everything)
     for _ in range(samples):
         img = bytearray(durable)
+        whole = rng.random() < 0.5
         for op in pending:
-            if op[0] == "S":
+            if op[0] == "S" or whole:
                 if rng.random() < 0.5:
                     apply(img, op)
                 continue

@@ -36,6 +36,8 @@ def survive(vt, tmp_path):
         assert set(got) == {"ok"}, got
         ops = crash.load(rec)
         points = set(range(0, len(ops) + 1, stride)) | {len(ops)}
+        points |= {i + 1 for i, op in enumerate(ops)	# large log entries
+                   if op[0] == "W" and len(op[2]) > 65536}
         flushed = marks(ops, lines)
         n_states = 0
         for n, image in crash.states(before, ops, random.Random(2), samples,
@@ -93,7 +95,7 @@ def plain(tmp_path, **kw):
     v.put(5, vhdx.FULL, b"\0" * MIB)
     if kw.get("parent"):
         v.put(4, vhdx.PARTIAL, b"\xee" * MIB)
-        v.bits(0, [])
+        v.bits(0, range(2048))		# stale: block 0 is not partial
     return v.write(tmp_path / "before.vhdx").read_bytes()
 
 
@@ -160,7 +162,27 @@ def test_vhdx_crash_while_the_log_wraps(survive, tmp_path, vt, tool):
         for k in (0, 5):
             at = (first + k * 520) % 4096 * MIB
             expect[at] = [0] * (n + 1) + [n + 1] * (10 - n)
-    assert survive(before, lines, expect, samples=1, stride=7) > 20
+    assert survive(before, lines, expect, samples=1, stride=17) > 20
+
+
+def test_vhdx_crash_of_a_flush_larger_than_the_log(survive, tmp_path):
+    """Two times 200 BAT pages through a log of 256: zeros over a parent, which
+    take no space."""
+    size, spots = 104 << 30, [k * 520 * MIB for k in range(200)]
+    base = Vhdx(size)
+    for spot in spots:
+        for blk in (spot // MIB, spot // MIB + 1):
+            base.put(blk, vhdx.FULL, b"P" * 512)
+    parent = base.write(tmp_path / "p.vhdx")
+    v = Vhdx(size, parent=vhdx.linkage())
+    v.put(5, vhdx.FULL, bytes(MIB))
+    lines, expect = [], {}
+    for n in range(2):
+        lines += [f"zero {s + n * MIB} 1m" for s in spots] + flush(n)
+        for s in spots[n::23] + spots[-1:]:
+            expect[s + n * MIB] = [0x50] * (n + 1) + [0] * (2 - n)
+    assert survive(v.write(tmp_path / "b.vhdx").read_bytes(), lines, expect,
+                   ["--parent", parent], 3, 23) > 60
 
 
 def test_vhdx_crash_states_are_sound_for_qemu(vt, tmp_path, peer):

@@ -146,6 +146,7 @@ static int commit_some(struct vhdx *x, const struct vhdx_image *images,
 		ret = vhdx_barrier(x);
 	if (ret)
 		return ret;
+	x->log.kept = x->log.tail;
 	ret = write_pages(x, images, n);
 	/* The log has them; this session can't say what the file shows. */
 	if (ret)
@@ -166,7 +167,7 @@ static int commit_all(struct vhdx *x, struct batch *b)
 	if (!ret)
 		b->done = b->n_direct;
 	while (!ret && b->done < b->n) {
-		size_t n = min_of(b->n - b->done, vhdx_logw_room(x));
+		size_t n = vhdx_logw_room(x, b->n - b->done);
 
 		ret = commit_some(x, b->images + b->done, n);
 		if (!ret)

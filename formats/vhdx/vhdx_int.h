@@ -68,6 +68,8 @@ struct vhdx_log {
 	uint64_t seq;			/* of the next entry */
 	uint32_t head;			/* position of the next entry */
 	uint32_t tail;			/* oldest entry that a replay needs */
+	uint32_t kept;			/* the tail that the last durable entry
+					 * names: its sequence must stay */
 	uint64_t flushed_size;		/* file size known to be durable */
 	uint64_t last_size;		/* end of all structures */
 };
@@ -158,8 +160,9 @@ struct vhdx_image {			/* a page as it goes into the log */
 /* An entry in buf (vhdx_logw_len(n) bytes). */
 void vhdx_logw_encode(const struct vhdx *x, const struct vhdx_image *pages,
 		      size_t n, uint8_t *buf);
-/* Pages that one barrier can commit without losing the sequence before. */
-size_t vhdx_logw_room(const struct vhdx *x);
+/* How many of n pages the next barrier can commit without losing the sequence
+ * before. */
+size_t vhdx_logw_room(const struct vhdx *x, size_t n);
 /* Writes entries for n pages, no barrier. After an error the log is as it
  * was. */
 int vhdx_logw_append(struct vhdx *x, const struct vhdx_image *pages, size_t n);

@@ -2,9 +2,9 @@
 /*
  * VHDX: writing the log (FORMAT.md 9, 10.2, 10.3).
  *
- * At most half of the log is written between two barriers, so that the
- * sequence before stays whole until the new one is durable: at no instant is
- * there a LogGuid without a valid entry.
+ * What is written between two barriers leaves the whole sequence before alone
+ * (from the tail that its last entry names), until the new one is durable: at
+ * no instant is there a LogGuid without a valid sequence.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -64,11 +64,25 @@ void vhdx_logw_encode(const struct vhdx *x, const struct vhdx_image *pages,
 				     offsetof(struct vhdx_disk_entry, crc)));
 }
 
-size_t vhdx_logw_room(const struct vhdx *x)
+static size_t ring_pages(size_t n)
 {
-	size_t half = (x->hdr.log_length / VHDX_PAGE - 1) / 2;
+	return n + div_up(n, ENTRY_MAX);
+}
 
-	return half - div_up(half, ENTRY_MAX + 1);
+size_t vhdx_logw_room(const struct vhdx *x, size_t n)
+{
+	uint32_t length = x->hdr.log_length;
+	size_t total = length / VHDX_PAGE - 1, third = total / 3;
+	size_t kept = (x->log.head + (uint64_t)length - x->log.kept) % length /
+		      VHDX_PAGE;
+
+	/* A sequence of its own, beside the one before. */
+	if (x->log.tail == x->log.head &&
+	    ring_pages(n) <= min_of(total / 2, total - kept))
+		return n;
+	/* Parts of one flush: the second needs the first, and both stay until
+	 * the third is durable. */
+	return min_of(n, third - div_up(third, ENTRY_MAX + 1));
 }
 
 /* The entry at the head, split where the ring ends. */
@@ -119,7 +133,7 @@ int vhdx_logw_start(struct vhdx *x)
 	int ret;
 
 	x->log.seq = 1;
-	x->log.head = x->log.tail = 0;
+	x->log.head = x->log.tail = x->log.kept = 0;
 	ret = guid_random(&x->hdr.log);
 	if (!ret)
 		ret = vhdx_logw_append(x, NULL, 0);
