@@ -9,8 +9,8 @@
  * -w for writing, -f force, -P force_parent_write, -n no_lock, -q without the
  * chain, -c says "check: ok" or why writing could not begin, -t prints the
  * microseconds that opening took, -m compares at the end what dev_map() says
- * with what dev_read() gives ("map: ok"). An error is "error ERRNO OUTCOME: words" and
- * exit status 1.
+ * with what dev_read() gives ("map: ok"). An error is
+ * "error ERRNO OUTCOME: words" and exit status 1.
  */
 #include <stdio.h>
 #include <string.h>
