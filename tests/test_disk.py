@@ -557,6 +557,13 @@ def test_disk_escape_by_symlink(show, tmp_path, fmt):
     assert f"add search={tmp_path}/out" in words
 
 
+def test_disk_other_name_of_a_file_outside(show, tmp_path, fmt):
+    child = outside(fmt, tmp_path, "..\\out\\secret.x")
+    os.link(tmp_path / "out" / "secret.x", tmp_path / "in" / "secret.x")
+    d = show(child)
+    assert d.paths[1] == str(tmp_path / "in" / "secret.x")
+
+
 def test_disk_escape_by_symlinked_directory(show, tmp_path, fmt):
     child = outside(fmt, tmp_path, ".\\sub\\secret.x")
     (tmp_path / "in" / "sub").symlink_to(tmp_path / "out")

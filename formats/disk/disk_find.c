@@ -1,175 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * Finding the parent of a child. Where the child says that it is was written
- * by a stranger: a file is only opened inside the child's own directory, or
- * where the user pointed to, and only believed when its identity is right.
- */
+/* Where the parent of a child can be, and what to say when it is nowhere. */
 #include <ctype.h>
-#include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "formats/base/alloc.h"
+#include "formats/base/bounds.h"
 #include "formats/disk/disk_int.h"
 
-/* Eight locators name hardly more; what is beyond is opened twice. */
-#define TRIED_MAX 64
-
-struct find {
-	struct disk *d;
-	const struct disk_node *child;
-	bool chosen;			/* by parent=: anywhere */
-	struct disk_node *found;	/* handed over */
-	struct diag hard;		/* the first that could not be opened */
-	int code;			/* what to say if nothing was found */
-	char said[400];			/* about each file seen */
-	char hint[200];
-	struct { dev_t dev; ino_t ino; } tried[TRIED_MAX];
-	size_t n_tried;
-};
-
-static void add(char *buf, size_t size, const char *text)
-{
-	size_t len = strlen(buf);
-
-	snprintf(buf + len, size - len, "%s%s", len ? "; " : "", text);
-}
-
-/* A wrong parent says more than a missing one. */
-static int rank(int code)
-{
-	return code == ESTALE ? 3 : code == ELOOP ? 2 : code == EACCES ? 1 : 0;
-}
-
-static void say(struct find *f, int code, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static void say(struct find *f, int code, const char *fmt, ...)
-{
-	char text[DIAG_MAX];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	add(f->said, sizeof(f->said), text);
-	if (rank(code) >= rank(f->code))
-		f->code = code;
-}
-
-static bool was_tried(struct find *f, const struct stat *st)
-{
-	for (size_t i = 0; i < f->n_tried; i++)
-		if (f->tried[i].dev == st->st_dev &&
-		    f->tried[i].ino == st->st_ino)
-			return true;
-	if (f->n_tried < TRIED_MAX) {
-		f->tried[f->n_tried].dev = st->st_dev;
-		f->tried[f->n_tried++].ino = st->st_ino;
-	}
-	return false;
-}
-
-static bool is_allowed(const struct find *f, const char *real)
-{
-	const struct disk *d = f->d;
-
-	if (f->chosen || disk_path_inside(f->child->dir, real))
-		return true;
-	for (size_t i = 0; i < d->n_search; i++)
-		if (disk_path_inside(d->search[i], real))
-			return true;
-	for (size_t i = 0; i < d->n_drives; i++)
-		if (disk_path_inside(d->drives[i].dir, real))
-			return true;
-	return false;
-}
-
-static void say_outside(struct find *f, const char *real)
-{
-	const char *base = disk_path_base(real);
-
-	say(f, EACCES, "%s lies outside %s", real, f->child->dir);
-	if (!*f->hint)
-		snprintf(f->hint, sizeof(f->hint), "add search=%.*s",
-			 base - real > 1 ? (int)(base - real) - 1 : 1, real);
-}
-
-static bool in_chain(const struct disk *d, const struct stat *st)
-{
-	for (size_t i = 0; i < d->n; i++)
-		if (d->nodes[i]->st_dev == st->st_dev &&
-		    d->nodes[i]->st_ino == st->st_ino)
-			return true;
-	return false;
-}
-
-static void say_wrong(struct find *f, const struct disk_node *node)
-{
-	if (node->pub.format != f->child->pub.format)
-		say(f, ESTALE, "%s is a %s, not a %s", node->path,
-		    disk_format_name(node->pub.format),
-		    disk_format_name(f->child->pub.format));
-	else
-		say(f, ESTALE, "%s has id %s", node->path, node->pub.id);
-}
-
-static int open_candidate(struct find *f, const char *real)
-{
-	struct diag why = DIAG_INIT;
-	struct disk_node *node;
-	int ret;
-
-	ret = disk_node_open(f->d, real, DISK_NODE_LOCK |
-			     (f->chosen ? 0 : DISK_NODE_REAL), &node, &why);
-	if (ret == -ENOMEM)
-		return ret;
-	if (ret) {
-		if (!f->hard.code)
-			f->hard = why;
-		return 0;
-	}
-	if (disk_node_fits(f->child, node)) {
-		f->found = node;
-		return 1;
-	}
-	say_wrong(f, node);
-	disk_node_close(node);
-	return 0;
-}
-
-/* A disk_path_fn. */
-static int try_path(void *ctx, const char *path)
-{
-	struct find *f = ctx;
-	char real[PATH_MAX];
-	struct stat st;
-
-	if (!realpath(path, real) || stat(real, &st)) {
-		if (errno != ENOENT && errno != ENOTDIR)
-			diag_fail(&f->hard, errno, "%s: %s", path,
-				  strerror(errno));
-		return 0;
-	}
-	if (was_tried(f, &st))
-		return 0;
-	if (S_ISDIR(st.st_mode) || (!f->chosen && !S_ISREG(st.st_mode))) {
-		say(f, ENOENT, "%s is no regular file", real);
-	} else if (!is_allowed(f, real)) {
-		say_outside(f, real);
-	} else if (in_chain(f->d, &st)) {
-		say(f, ELOOP, "%s is in the chain already: a circle", real);
-	} else {
-		return open_candidate(f, real);
-	}
-	return 0;
-}
-
 /* Through the maps of drive=. The rest of the path in slashes. */
-static int try_absolute(struct find *f, const char *windows)
+static int try_absolute(struct disk_find *f, const char *windows)
 {
 	char *plain = disk_path_plain(windows);
 	bool mapped = false;
@@ -183,7 +25,7 @@ static int try_absolute(struct find *f, const char *windows)
 		    (plain[len] && plain[len] != '/'))
 			continue;
 		mapped = true;
-		ret = disk_path_each(drive->dir, plain + len, try_path, f);
+		ret = disk_path_each(drive->dir, plain + len, disk_find_try, f);
 	}
 	if (!ret && !mapped && isalpha((unsigned char)*plain) &&
 	    plain[1] == ':' && !*f->hint)
@@ -199,7 +41,7 @@ static int hex(char c)
 }
 
 /* file://host/path, as Virtual PC for Mac wrote it. */
-static int try_url(struct find *f, const char *url)
+static int try_url(struct disk_find *f, const char *url)
 {
 	char *path, *out;
 	const char *p;
@@ -223,16 +65,17 @@ static int try_url(struct find *f, const char *url)
 	if (isalpha((unsigned char)path[1]) && path[2] == ':')
 		ret = try_absolute(f, path + 1);
 	else if (!(ret = try_absolute(f, path)))
-		ret = disk_path_each("/", path, try_path, f);
+		ret = disk_path_each("/", path, disk_find_try, f);
 	free(path);
 	return ret;
 }
 
-static int try_locator(struct find *f, const struct locator *loc)
+static int try_locator(struct disk_find *f, const struct locator *loc)
 {
 	switch (loc->kind) {
 	case LOCATOR_RELATIVE:
-		return disk_path_each(f->child->dir, loc->path, try_path, f);
+		return disk_path_each(f->child->dir, loc->path, disk_find_try,
+				      f);
 	case LOCATOR_ABSOLUTE:
 	case LOCATOR_VOLUME:
 		return try_absolute(f, loc->path);
@@ -244,7 +87,7 @@ static int try_locator(struct find *f, const struct locator *loc)
 	return 0;
 }
 
-static int try_names_in(struct find *f, const char *dir)
+static int try_names_in(struct disk_find *f, const char *dir)
 {
 	const struct locator *locs;
 	size_t n;
@@ -253,13 +96,13 @@ static int try_names_in(struct find *f, const char *dir)
 	locs = disk_node_locators(f->child, &n);
 	for (size_t i = 0; !ret && i < n; i++)
 		ret = disk_path_each(dir, disk_path_base(locs[i].path),
-				     try_path, f);
+				     disk_find_try, f);
 	return ret;
 }
 
 /* FORMAT.md 7.2 (VHD) and 8 (VHDX): the format's own order by kinds, then
  * base names. */
-static int try_all(struct find *f)
+static int try_all(struct disk_find *f)
 {
 	static const enum locator_kind order[] = {
 		LOCATOR_RELATIVE, LOCATOR_URL, LOCATOR_VOLUME,
@@ -270,7 +113,7 @@ static int try_all(struct find *f)
 	int ret = 0;
 
 	locs = disk_node_locators(f->child, &n);
-	for (size_t k = 0; k < sizeof(order) / sizeof(*order); k++)
+	for (size_t k = 0; k < ARRAY_LEN(order); k++)
 		for (size_t i = 0; !ret && i < n; i++)
 			if (locs[i].kind == order[k])
 				ret = try_locator(f, &locs[i]);
@@ -285,7 +128,7 @@ static int try_all(struct find *f)
 static int find_by_id(void *ctx, const struct disk_node *node,
 		      const char *path, const struct diag *why)
 {
-	struct find *f = ctx;
+	struct disk_find *f = ctx;
 	struct stat st;
 
 	if (!node || node->pub.format == DISK_RAW ||
@@ -293,14 +136,14 @@ static int find_by_id(void *ctx, const struct disk_node *node,
 		return 0;
 	st.st_dev = node->st_dev;
 	st.st_ino = node->st_ino;
-	if (in_chain(f->d, &st))
+	if (disk_find_in_chain(f->d, &st))
 		return 0;
 	snprintf(f->hint, sizeof(f->hint), "%s has that id: add parent=%s",
 		 disk_path_base(path), path);
 	return 1;
 }
 
-static void suggest(struct find *f)
+static void suggest(struct disk_find *f)
 {
 	/* An option that is known to help was named already. */
 	if (f->chosen || f->code == EACCES)
@@ -312,20 +155,20 @@ static void suggest(struct find *f)
 			return;
 }
 
-static void say_missing(struct find *f)
+static void say_missing(struct disk_find *f)
 {
 	const struct locator *locs;
 	size_t n;
 
 	locs = disk_node_locators(f->child, &n);
-	say(f, ENOENT, "looked for %.120s in %.120s%s",
+	disk_find_say(f, ENOENT, "looked for %.120s in %.120s%s",
 	    n ? locs[0].path : "(no name)", f->child->dir,
 	    f->d->n_search ? " and search=" : "");
 	for (size_t i = 0; i < f->d->n_search; i++)
-		say(f, ENOENT, "%s", f->d->search[i]);
+		disk_find_say(f, ENOENT, "%s", f->d->search[i]);
 }
 
-static int give_up(struct find *f, struct diag *why)
+static int give_up(struct disk_find *f, struct diag *why)
 {
 	char id[2 * GUID_TEXT + 8];
 
@@ -346,7 +189,7 @@ static int give_up(struct find *f, struct diag *why)
 }
 
 /* Files that lay where the parent should be, and were not it. */
-static void note_skipped(struct find *f)
+static void note_skipped(struct disk_find *f)
 {
 	if (f->hard.code)
 		disk_add_note(f->d, "%s: not taken for its parent: %s",
@@ -356,21 +199,21 @@ static void note_skipped(struct find *f)
 			      f->child->path, f->said);
 }
 
-static int try_chosen(struct find *f, const char *path)
+static int try_chosen(struct disk_find *f, const char *path)
 {
 	int ret;
 
 	f->chosen = true;
-	ret = try_path(f, path);
+	ret = disk_find_try(f, path);
 	if (!ret && !*f->said && !f->hard.code)
-		say(f, ENOENT, "parent=%s does not exist", path);
+		disk_find_say(f, ENOENT, "parent=%s does not exist", path);
 	return ret;
 }
 
 int disk_find_parent(struct disk *d, const char *parent_opt,
 		     struct disk_node **out, struct diag *why)
 {
-	struct find *f = mem_new(struct find);
+	struct disk_find *f = mem_new(struct disk_find);
 	int ret;
 
 	if (!f)

@@ -111,6 +111,31 @@ typedef int (*disk_scan_fn)(void *ctx, const struct disk_node *node,
  * full is a note. */
 int disk_scan(struct disk *d, const char *dir, disk_scan_fn fn, void *ctx);
 
+/* Eight locators name hardly more; what is beyond is opened twice. */
+#define DISK_TRIED_MAX 64
+
+struct disk_find {
+	struct disk *d;
+	const struct disk_node *child;
+	bool chosen;			/* by parent=: anywhere */
+	struct disk_node *found;	/* handed over */
+	struct diag hard;		/* the first that could not be opened */
+	int code;			/* what to say if nothing was found */
+	char said[400];			/* about each file seen */
+	char hint[200];
+	struct { dev_t dev; ino_t ino; } tried[DISK_TRIED_MAX];
+	size_t n_tried;
+};
+
+/* disk_try.c: one file that may be the parent. Adds to what is said about the
+ * files seen; the worst code stays. */
+void disk_find_say(struct disk_find *f, int code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+bool disk_find_in_chain(const struct disk *d, const struct stat *st);
+/* A disk_path_fn whose ctx is a struct disk_find: found is set when it
+ * returns 1. */
+int disk_find_try(void *ctx, const char *path);
+
 /* disk_find.c: the parent of nodes[n - 1], opened and locked. parent_opt: the
  * explicit one, or NULL. */
 int disk_find_parent(struct disk *d, const char *parent_opt,

@@ -67,11 +67,14 @@ static int open_file(const char *path, unsigned flags, struct dev **out,
 }
 
 /* Names of deleted files and of /dev/fd/N lead nowhere: as they were given. */
-static int set_paths(struct disk_node *node, const char *path)
+static int set_paths(struct disk_node *node, const char *path, unsigned flags)
 {
 	char real[PATH_MAX], *slash;
 
-	node->path = mem_strdup(realpath(path, real) ? real : path);
+	/* A path that was judged stays what it was: dir confines the next. */
+	if (!(flags & DISK_NODE_REAL) && realpath(path, real))
+		path = real;
+	node->path = mem_strdup(path);
 	node->dir = node->path ? mem_strdup(node->path) : NULL;
 	if (!node->dir)
 		return -ENOMEM;
@@ -254,7 +257,7 @@ int disk_node_open(struct disk *d, const char *path, unsigned flags,
 	struct disk_node *node = mem_new(struct disk_node);
 	int ret;
 
-	if (!node || set_paths(node, path)) {
+	if (!node || set_paths(node, path, flags)) {
 		disk_node_close(node);
 		return diag_fail(why, ENOMEM, "%s: out of memory", path);
 	}

@@ -10,4 +10,5 @@ formats_disk_libdisk_a_SOURCES = \
 	formats/disk/disk_note.c \
 	formats/disk/disk_path.c \
 	formats/disk/disk_probe.c \
-	formats/disk/disk_scan.c
+	formats/disk/disk_scan.c \
+	formats/disk/disk_try.c
