@@ -27,7 +27,8 @@ struct view_what {
 	size_t n;
 	bool writable;			/* raw only: the disk may be written */
 	struct timespec mtime;		/* of the image */
-	uid_t uid;			/* owner of the files */
+	uid_t uid;			/* owner of the raw files, and of trees
+					 * without owners */
 	gid_t gid;
 };
 

@@ -33,7 +33,8 @@ static int wrap_id(const struct view *v, const struct view_part *p,
 static int wrap_attr(const struct view *v, const struct view_part *p,
 		     struct tree_attr *a)
 {
-	/* One flag speaks for all of us: who has no owners gets ours here. */
+	/* The raw files have an owner, so the view cannot say that there is
+	 * none: who has none gets ours here. */
 	if (p->tree->caps & TREE_CAP_NO_OWNERS) {
 		a->uid = v->uid;
 		a->gid = v->gid;
@@ -291,8 +292,7 @@ static const struct tree_ops all_ops = {
 /* What all trees can do, and what any of them needs. */
 static void merge_caps(struct view *v)
 {
-	unsigned every = TREE_CAP_SEEK_LIST | TREE_CAP_LIST_ATTR |
-			 TREE_CAP_NO_OWNERS;
+	unsigned every = TREE_CAP_SEEK_LIST | TREE_CAP_LIST_ATTR;
 	bool frozen = true;
 
 	for (size_t i = 0; i < v->n; i++) {

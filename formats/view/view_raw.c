@@ -356,8 +356,9 @@ int view_raw_open(const struct view_what *what, struct tree **out,
 	v->tree.writable = what->writable && what->disk->writable;
 	v->tree.frozen = !v->tree.writable;
 	v->tree.shared_bytes = true;
-	v->tree.caps = TREE_CAP_SEEK_LIST | TREE_CAP_LIST_ATTR |
-		       TREE_CAP_NO_OWNERS;
+	/* The files do have an owner and a mode: a disk that everybody could
+	 * write to (as files without owners are shown) is nobody's wish. */
+	v->tree.caps = TREE_CAP_SEEK_LIST | TREE_CAP_LIST_ATTR;
 	*out = &v->tree;
 	return 0;
 }
