@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A chain opens, or fails with ENOMEM and leaves nothing behind, whichever
- * allocation fails. Sanitizers watch for what is left. */
+ * allocation fails; many threads use one disk. Sanitizers watch both. */
 #include "tests/c/check.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "formats/base/alloc.h"
@@ -125,6 +126,60 @@ static void test_every_allocation_may_fail(const char *name)
 	CHECK(failed > 5);
 }
 
+#define THREADS 4
+#define SLICE (1 << 20)		/* of the disk, for each thread */
+#define CHUNK 12288
+
+struct worker {
+	struct dev *dev;
+	uint64_t start;
+	uint8_t byte;
+};
+
+/* Each writes its own part, looks at it, and reads everybody's. */
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	uint8_t buf[CHUNK], back[CHUNK];
+	struct dev_run runs[8];
+
+	memset(buf, w->byte, sizeof(buf));
+	for (uint64_t at = 0; at + CHUNK <= SLICE; at += 5 * CHUNK) {
+		uint64_t off = w->start + at;
+
+		CHECK_INT(dev_write(w->dev, buf, CHUNK, off), 0);
+		CHECK_INT(dev_read(w->dev, back, CHUNK, off), 0);
+		CHECK(!memcmp(buf, back, CHUNK));
+		CHECK(dev_map(w->dev, off, CHUNK, runs, 8) > 0);
+		CHECK_INT(dev_read(w->dev, back, CHUNK,
+				   (off * 7) % (THREADS * SLICE - CHUNK)), 0);
+		if (!(at % (20 * CHUNK)))
+			CHECK_INT(dev_flush(w->dev), 0);
+	}
+	return NULL;
+}
+
+static void test_threads_share_a_disk(const char *name)
+{
+	struct disk_opts opts = { .want_write = true };
+	struct worker workers[THREADS];
+	pthread_t threads[THREADS];
+	struct disk *d;
+
+	CHECK_INT(disk_open(in_dir(name), &opts, &d, NULL), 0);
+	CHECK_INT(dev_begin_write(disk_dev(d), NULL), 0);
+	for (int i = 0; i < THREADS; i++) {
+		workers[i] = (struct worker) {
+			disk_dev(d), (uint64_t)i * SLICE, (uint8_t)(i + 1),
+		};
+		CHECK(!pthread_create(&threads[i], NULL, work, &workers[i]));
+	}
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	CHECK_INT(dev_flush(disk_dev(d)), 0);
+	disk_close(d);
+}
+
 int main(void)
 {
 	CHECK(mkdtemp(dir));
@@ -132,6 +187,8 @@ int main(void)
 	make_vhd();
 	test_every_allocation_may_fail("child.vhdx");
 	test_every_allocation_may_fail("child.vhd");
+	test_threads_share_a_disk("child.vhdx");
+	test_threads_share_a_disk("child.vhd");
 	for (const char *const *n = (const char *const[]) { "base.vhdx",
 	     "child.vhdx", "base.vhd", "child.vhd", NULL }; *n; n++)
 		unlink(in_dir(*n));
