@@ -2,7 +2,13 @@
 formats_volume_libvolume_a_SOURCES += \
 	formats/volume/vol_ext.c formats/volume/vol_ext.h \
 	formats/volume/vol_ext_disk.h formats/volume/vol_ext_int.h \
-	formats/volume/vol_ext_begin.c \
+	formats/volume/vol_ext_wint.h formats/volume/vol_ext_begin.c \
+	formats/volume/vol_ext_names.c formats/volume/vol_ext_rename.c \
+	formats/volume/vol_ext_write.c formats/volume/vol_ext_setattr.c \
+	formats/volume/vol_ext_alloc.c formats/volume/vol_ext_wdir.c \
+	formats/volume/vol_ext_windex.c formats/volume/vol_ext_orphan.c \
+	formats/volume/vol_ext_winode.c formats/volume/vol_ext_flush.c \
+	formats/volume/vol_ext_lib.c \
 	formats/volume/vol_ext_journal.c formats/volume/vol_ext_statfs.c \
 	formats/volume/vol_ext_dir.c formats/volume/vol_ext_htree.c \
 	formats/volume/vol_ext_xattr.c formats/volume/vol_ext_acl.c \

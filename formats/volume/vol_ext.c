@@ -5,7 +5,7 @@
 
 #include "formats/base/alloc.h"
 #include "formats/base/bounds.h"
-#include "formats/volume/vol_ext_int.h"
+#include "formats/volume/vol_ext_wint.h"
 
 static void free_all(struct vol_ext *v)
 {
@@ -40,6 +40,16 @@ static const struct tree_ops ext_ops = {
 	.statfs = vol_ext_statfs,
 	.check_write = vol_ext_check_write,
 	.begin_write = vol_ext_begin_write,
+	.create = vol_ext_create,
+	.link = vol_ext_link,
+	.remove = vol_ext_remove,
+	.rename = vol_ext_rename,
+	.setattr = vol_ext_setattr,
+	.write = vol_ext_write,
+	.wrote = vol_ext_wrote,
+	.allocate = vol_ext_allocate,
+	.setxattr = vol_ext_setxattr,
+	.removexattr = vol_ext_removexattr,
 	.sync = vol_ext_sync,
 };
 

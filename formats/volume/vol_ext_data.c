@@ -252,8 +252,3 @@ int vol_ext_readlink(struct tree *t, uint64_t id, char *buf, size_t size)
 	buf[in.size] = '\0';
 	return (int)in.size;
 }
-
-void vol_ext_release(struct tree *t, struct tree_file *f)
-{
-	free((struct vol_ext_file *)f);
-}

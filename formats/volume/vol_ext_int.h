@@ -198,6 +198,8 @@ int vol_ext_htree_find(struct vol_ext *v, const struct ext_inode *dir,
 /* Value of attribute "system.data": the second half of inline data. */
 int vol_ext_xattr_data(struct vol_ext *v, const struct ext_inode *in,
 		       void *buf, size_t size, size_t *len);
+/* What values in inodes of their own add to this inode's block count. */
+int vol_ext_xattr_outside(struct vol_ext *v, uint32_t ino, uint64_t *sectors);
 ssize_t vol_ext_getxattr(struct tree *t, uint64_t id, const char *name,
 			 void *buf, size_t size);
 ssize_t vol_ext_listxattr(struct tree *t, uint64_t id, char *buf, size_t size);

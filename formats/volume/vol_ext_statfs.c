@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Free space: from the group descriptors, since the kernel brings the
  * superblock's counts up to date only now and then. */
-#include "formats/volume/vol_ext_int.h"
+#include "formats/volume/vol_ext_wint.h"
 
 #include "formats/base/bounds.h"
 
@@ -25,7 +25,11 @@ int vol_ext_statfs(struct tree *t, struct statvfs *out)
 	const struct ext_super *s = &v->sb;
 	uint64_t free_blocks = 0, free_inodes = 0, taken = overhead(s);
 
-	for (uint32_t i = 0; i < s->groups; i++) {
+	if (v->lib) {
+		free_blocks = ext2fs_free_blocks_count(v->lib->fs->super);
+		free_inodes = v->lib->fs->super->s_free_inodes_count;
+	}
+	for (uint32_t i = 0; i < s->groups && !v->lib; i++) {
 		struct ext_group g;
 		int ret = vol_ext_group_load(v, i, &g);
 

@@ -266,3 +266,28 @@ ssize_t vol_ext_listxattr(struct tree *t, uint64_t id, char *buf, size_t size)
 		ret = walk_all(v, &in, list_one, &n);
 	return ret ? ret : (ssize_t)n.used;
 }
+
+struct outside {
+	uint64_t block_size, bytes;
+};
+
+static ssize_t add_outside(void *ctx, const struct entry *e)
+{
+	struct outside *o = ctx;
+
+	if (e->inum)
+		o->bytes += round_up(e->size, o->block_size);
+	return 0;
+}
+
+int vol_ext_xattr_outside(struct vol_ext *v, uint32_t ino, uint64_t *sectors)
+{
+	struct outside o = { v->sb.block_size, 0 };
+	struct ext_inode in;
+	ssize_t ret = vol_ext_inode_load(v, ino, &in);
+
+	if (!ret)
+		ret = walk_all(v, &in, add_outside, &o);
+	*sectors = o.bytes >> 9;
+	return (int)ret;
+}
