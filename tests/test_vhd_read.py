@@ -380,6 +380,26 @@ def test_vhd_truncated_everywhere(t, put):
                 line == want[at:at + 4096].hex()
 
 
+def test_vhd_more_entries_than_are_kept(t, put):
+    """Pages beyond the limit are read from the file each time; a writer
+    keeps its own."""
+    size = 640 << 20
+    n = size // 512
+    img = Image(size, block=512, blocks={5: pattern(512, 1),
+                                         n - 3: pattern(512, 2)})
+    path = put(img)
+    at = (n - 3) * 512
+    answer = t.script(path, [
+        f"map 0 {size}", f"read {at} 8", f"read {at + 512} 4",
+        f"map {at} 1024", "begin", f"write {at + 512} 4 1", f"read {at} 8",
+        f"read {at + 512} 4", "flush"])
+    first = pattern(512, 2)[:8].hex()
+    assert answer[1:3] == [first, "00" * 4]
+    assert [r[2] for r in runs_of(answer[3])] == [512, 512]
+    assert answer[4:] == ["ok", "ok", first, "01" * 4, "ok"]
+    assert t.script(path, [f"read {at + 512} 4"]) == ["01" * 4]
+
+
 # --- differencing
 
 def child(size=SIZE, **args):
@@ -464,6 +484,39 @@ def test_vhd_child_map_agrees_with_read(t, put, tmp_path):
     got = b"".join(bytes(n) if k == "zero" else files[k][off:off + n]
                    for k, off, n in runs)
     assert got == want
+
+
+def test_vhd_more_bitmaps_than_are_kept(t, put, base):
+    """140 bitmaps of 64 KiB: the last are read piece by piece."""
+    block, n = 256 << 20, 140
+    img = child(n * block, block=block)
+    path = put(img.raw[:-512])
+    bits = bytearray(65536)
+    bits[0], bits[-1], bits[4000] = 0x40, 0x01, 0xFF
+    with open(path, "r+b") as f:
+        entries = []
+        for i in range(n):
+            at = 8192 + i * (block + 65536)
+            f.seek(at)
+            f.write(bits)
+            f.seek(at + 65536 + 512)
+            f.write(bytes([i]) * 512)
+            entries.append(at // 512)
+        f.seek(img.bat_off)
+        f.write(struct.pack(f">{n}I", *entries))
+        f.seek(8192 + n * (block + 65536))
+        f.write(img.footer)
+    lines = []
+    for i in (*range(n), n - 1):
+        lines += [f"read {i * block + 511} 2", f"map {i * block} {block}"]
+    answer = t.script(path, lines, parents=[base[0]])
+    for i, (got, runs) in enumerate(zip(answer[::2], answer[1::2])):
+        i = min(i, n - 1)
+        assert got == (base[1][511:512].hex() if not i else "00") + f"{i:02x}"
+        if i:
+            assert [r[2] for r in runs_of(runs)] == [
+                512, 512, 4000 * 4096 - 1024, 4096,
+                block - 4001 * 4096 - 512, 512]
 
 
 def test_vhd_raw_parent_only_on_request(t, put):

@@ -3,6 +3,8 @@
 import os
 import random
 import struct
+import subprocess
+import time
 
 import pytest
 
@@ -567,6 +569,27 @@ def test_vhd_killed_process_leaves_an_end_footer(t, put, tmp_path):
             crash.apply(img, op)
         if op[0] != "S":
             assert img[-512:] == img[:512]
+
+
+def test_vhd_killed_at_any_moment(t, tmp_path):
+    """kill -9 under four writers: what is there is zeros or theirs, and the
+    file is sound for them and for the next writer."""
+    rng = random.Random(8)
+    for i in range(8):
+        path = t.create(tmp_path / f"{i}.vhd", "dynamic", "24m", "512k")
+        p = subprocess.Popen([t.path, "open", "--threads", "4", "5000", path])
+        time.sleep(rng.random() * 0.06)
+        p.kill()
+        p.wait()
+        assert t.script(path, ["begin"]) == ["ok"]
+        got = t.read(path)
+        for k in range(len(got) // 5000):
+            piece = set(got[k * 5000:k * 5000 + 5000])
+            assert piece <= {0, k % 251 + 1}
+        t.script(path, ["begin", "write 0 24m 7", "flush"])
+        assert t.read(path) == b"\x07" * (24 << 20)
+        assert both_footers_good(path.read_bytes())
+        path.unlink()
 
 
 @pytest.mark.parametrize("block", ["512k", "2m"])

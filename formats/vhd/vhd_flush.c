@@ -133,8 +133,6 @@ static int flush_locked(struct vhd *v)
 	struct put *list = NULL;
 	int ret;
 
-	if (v->failed)
-		return -EIO;
 	pthread_mutex_lock(&v->alloc_lock);
 	ret = copy_dirty(v, &list);
 	pthread_mutex_unlock(&v->alloc_lock);
@@ -152,15 +150,34 @@ static int flush_locked(struct vhd *v)
 	return ret;
 }
 
+/* A flush that began after before was read has done the caller's work. */
+static int flush_after(struct vhd *v, uint64_t before)
+{
+	uint64_t mine;
+	int ret;
+
+	if (v->failed)
+		return -EIO;
+	if (v->flush_done > before)
+		return 0;
+	mine = __atomic_add_fetch(&v->flush_begun, 1, __ATOMIC_SEQ_CST);
+	ret = flush_locked(v);
+	if (!ret)
+		v->flush_done = mine;
+	return ret;
+}
+
 int vhd_flush(struct dev *dev)
 {
 	struct vhd *v = vhd_of(dev);
+	uint64_t before;
 	int ret;
 
 	if (v->info.type == VHD_FIXED)
 		return dev_flush(v->file);
+	before = __atomic_load_n(&v->flush_begun, __ATOMIC_SEQ_CST);
 	pthread_mutex_lock(&v->flush_lock);
-	ret = flush_locked(v);
+	ret = flush_after(v, before);
 	pthread_mutex_unlock(&v->flush_lock);
 	return ret;
 }

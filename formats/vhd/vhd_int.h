@@ -111,6 +111,8 @@ struct vhd {
 	uint64_t bitmaps_kept;		/* atomic, bytes */
 
 	pthread_mutex_t flush_lock;	/* one flush at a time */
+	uint64_t flush_begun;	/* atomic: number of the last one */
+	uint64_t flush_done;	/* the last good one; guarded by flush_lock */
 	pthread_mutex_t alloc_lock;	/* below, and the dirty lists */
 	pthread_mutex_t stripe[VHD_STRIPES];	/* new bits of block idx % n */
 	uint64_t limit;		/* atomic: blocks end here: the end footer */

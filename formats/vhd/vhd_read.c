@@ -100,9 +100,9 @@ int vhd_read(struct dev *dev, void *buf, size_t len, uint64_t off)
 	return ret;
 }
 
-/* A map of disks with tiny blocks ends after so many pieces, or one answer
- * for a large hole could take minutes. */
-#define SEGS_MAX 4096u
+/* An answer ends after so many pieces, all blocks of a usual disk: with tiny
+ * ones a large hole could take minutes. */
+#define SEGS_MAX (1u << 20)
 
 struct run_list {
 	struct dev_run *runs;
