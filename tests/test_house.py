@@ -20,7 +20,7 @@ FORMATS = {"vhd", "vhdx", "part", "disk", "ntfs", "view", "volume", "codec",
 KNOWS = {
     "disk": {"vhd", "vhdx"},
     "volume": {"ntfs", "part", "jbd2", "codec"},
-    "view": {"part", "volume"},
+    "view": {"part", "volume", "disk"},
     "ntfs": {"codec"},
     "wim": {"codec"},
 }

@@ -165,7 +165,7 @@ def test_view_all_shows_files_and_trees(tool, disk):
     assert out[3].split()[0] == str(2 << 50 | 1)
     words = out[4].split()
     assert words[0] == str(1 << 50 | 2) and words[6] == str(MIB)
-    assert words[4:6] == ["12", "34"]
+    assert words[4:6] == ["0", "0"]
     assert out[5:] == ["65536", ".", "error EINVAL", "4141"]
 
 
@@ -243,6 +243,8 @@ def test_view_all_volumes(tool, volumes):
     end = out.index(".")
     assert len({line.split()[2] for line in out[5:end]}) == 301
     assert int(out[end + 1].split()[1]) > 50 * 2048
+    out = view(tool, "volumes", img, "stat /p2/big", "stat /p2", "stat /p1.raw")
+    assert [line.split()[4:6] for line in out] == [["12", "34"]] * 3
     # No two nodes share a number.
     out = view(tool, "volumes", img, "ls /", "ls /p2", "ls /p3", "ls /p3/dir")
     ids = [line.split()[0] for line in out if line != "."]
