@@ -29,7 +29,7 @@ def pid_of(image):
     real = os.path.realpath(image)
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
-            if pathlib.Path(f"/proc/{pid}/comm").read_text() != "vhdfs\n":
+            if "vhdfs" not in pathlib.Path(f"/proc/{pid}/comm").read_text():
                 continue
             for fd in os.listdir(f"/proc/{pid}/fd"):
                 if os.readlink(f"/proc/{pid}/fd/{fd}") == real:

@@ -20,6 +20,10 @@ KINDS = [("a.vhdx", "ntfs"), ("a.vhd", "ntfs"), ("a.fixed.vhd", "ntfs"),
          ("a.vhdx", "ext4"), ("a.vhd", "ext4"), ("a.vhdx", "ext2")]
 
 
+def make_child(tool, child, parent):
+    run(tool("vhdxtool"), "diff", parent, ".\\" + parent.name, "", 0, child)
+
+
 def check_volume(image, fs):
     """The checkers of others find nothing wrong in the volume."""
     raw = pathlib.Path(str(image) + ".check")
@@ -198,8 +202,7 @@ def test_readers_share(tmp_path):
 
 def test_a_disk_with_children_is_read_only(tmp_path, tool):
     image = make_disk(tmp_path / "base.vhdx")
-    run(tool("vhdxtool"), "create", "differencing", "0",
-        tmp_path / "child.vhdx", image)
+    make_child(tool, tmp_path / "child.vhdx", image)
     (tmp_path / "m").mkdir()
     try:
         p = vhdfs(image, tmp_path / "m")
@@ -220,7 +223,7 @@ def test_writing_to_a_child_leaves_the_parent(tmp_path, tool):
         (d / "old").write_bytes(b"o" * 100000)
     before = fingerprint(image)
     child = tmp_path / "child.vhdx"
-    run(tool("vhdxtool"), "create", "differencing", "0", child, image)
+    make_child(tool, child, image)
     with mount(child, tmp_path / "m", "must_rw") as d:
         (d / "new").write_bytes(b"n" * 5000000)
         os.truncate(d / "old", 10)
@@ -234,7 +237,7 @@ def test_writing_to_a_child_leaves_the_parent(tmp_path, tool):
 
 def test_view_raw_is_a_disk_for_other_tools(tmp_path, tool):
     image = tmp_path / "a.vhdx"
-    run(tool("vhdxtool"), "create", "dynamic", "64m", image)
+    run(tool("vhdxtool"), "create", "dynamic", "64m", 0, 0, 0, image)
     with mount(image, tmp_path / "m", "view=raw") as d:
         run("sfdisk", "-q", "--no-reread", "--no-tell-kernel", d / "disk.raw",
             stdin="label: gpt\nsize=30M\nsize=20M\n")

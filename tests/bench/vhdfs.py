@@ -68,8 +68,8 @@ def make_chain(base, raw, where):
     step = 2 << 20
     for level in (1, 2):
         child = where / f"chain{level}.vhdx"
-        run(TOOLS / "vhdxtool", "create", "differencing", "0", child, parent,
-            stdout=subprocess.DEVNULL)
+        run(TOOLS / "vhdxtool", "diff", parent, ".\\" + parent.name, "", 0,
+            child, stdout=subprocess.DEVNULL)
         names.append(child)
         parent = child
     with open(raw, "rb") as f:
@@ -351,11 +351,11 @@ def starts(i, rounds):
     chain = [i.vhdx]
     for n in range(29):
         child = i.where / f"long{n}.vhdx"
-        run(TOOLS / "vhdxtool", "create", "differencing", "0", child,
-            chain[-1], stdout=subprocess.DEVNULL)
+        run(TOOLS / "vhdxtool", "diff", chain[-1],
+            ".\\" + chain[-1].name, "", 0, child, stdout=subprocess.DEVNULL)
         chain.append(child)
     huge = i.where / "huge.vhdx"
-    run(TOOLS / "vhdxtool", "create", "dynamic", "64t", huge,
+    run(TOOLS / "vhdxtool", "create", "dynamic", "64t", 0, 0, 0, huge,
         stdout=subprocess.DEVNULL)
     for name, image, options in (
             ("VHDX", i.vhdx, ()), ("chain of 30", chain[-1], ()),
