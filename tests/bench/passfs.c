@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The ceiling for reads: one host file as /file of a mount, its replies spliced
- * by libfuse, with nothing in between. passfs [-c] [-s] FILE DIR; -c copies the
- * replies, -s serves from one thread.
+ * The ceiling for reads: host files as /file, /file1, /file2 ... of a mount,
+ * replies spliced by libfuse, with nothing in between. passfs [-c] [-s] FILE...
+ * DIR; -c copies the replies, -s serves from one thread.
  */
 #define FUSE_USE_VERSION 314
 #include <errno.h>
@@ -10,16 +10,19 @@
 #include <fuse_lowlevel.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_ID 2
+#define FILE_ID 2		/* of the first file; the others follow */
+#define FILES_MAX 8
 
 struct passfs {
-	int fd;
 	bool copy;
-	struct stat st;
+	int n;
+	int fds[FILES_MAX];
+	struct stat st[FILES_MAX];
 };
 
 static void fill(const struct passfs *p, fuse_ino_t ino, struct stat *st)
@@ -27,12 +30,12 @@ static void fill(const struct passfs *p, fuse_ino_t ino, struct stat *st)
 	*st = (struct stat) {
 		.st_ino = ino, .st_mode = S_IFDIR | 0755, .st_nlink = 2,
 	};
-	if (ino != FILE_ID)
+	if (ino < FILE_ID)
 		return;
 	st->st_mode = S_IFREG | 0444;
 	st->st_nlink = 1;
-	st->st_size = p->st.st_size;
-	st->st_mtim = p->st.st_mtim;
+	st->st_size = p->st[ino - FILE_ID].st_size;
+	st->st_mtim = p->st[ino - FILE_ID].st_mtim;
 }
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
@@ -56,14 +59,17 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino,
 static void op_lookup(fuse_req_t req, fuse_ino_t dir, const char *name)
 {
 	struct fuse_entry_param e = {
-		.ino = FILE_ID, .attr_timeout = 86400, .entry_timeout = 86400,
+		.attr_timeout = 86400, .entry_timeout = 86400,
 	};
+	const struct passfs *p = fuse_req_userdata(req);
+	long n = strncmp(name, "file", 4) ? -1 : atol(name + 4);
 
-	if (strcmp(name, "file")) {
+	if (n < 0 || n >= p->n) {
 		fuse_reply_err(req, ENOENT);
 		return;
 	}
-	fill(fuse_req_userdata(req), FILE_ID, &e.attr);
+	e.ino = FILE_ID + (fuse_ino_t)n;
+	fill(p, e.ino, &e.attr);
 	fuse_reply_entry(req, &e);
 }
 
@@ -80,7 +86,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	struct fuse_bufvec buf = FUSE_BUFVEC_INIT(size);
 
 	buf.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
-	buf.buf[0].fd = p->fd;
+	buf.buf[0].fd = p->fds[ino - FILE_ID];
 	buf.buf[0].pos = off;
 	fuse_reply_data(req, &buf, FUSE_BUF_SPLICE_MOVE);
 }
@@ -120,14 +126,16 @@ int main(int argc, char **argv)
 		p.copy |= c == 'c';
 		single |= c == 's';
 	}
-	if (optind + 2 != argc) {
-		fprintf(stderr, "usage: passfs [-c] [-s] FILE DIR\n");
+	for (; optind + 1 < argc && p.n < FILES_MAX; optind++, p.n++) {
+		p.fds[p.n] = open(argv[optind], O_RDONLY | O_CLOEXEC);
+		if (p.fds[p.n] < 0 || fstat(p.fds[p.n], &p.st[p.n])) {
+			perror(argv[optind]);
+			return 1;
+		}
+	}
+	if (!p.n || optind + 1 != argc) {
+		fprintf(stderr, "usage: passfs [-c] [-s] FILE... DIR\n");
 		return 1;
 	}
-	p.fd = open(argv[optind], O_RDONLY | O_CLOEXEC);
-	if (p.fd < 0 || fstat(p.fd, &p.st)) {
-		perror(argv[optind]);
-		return 1;
-	}
-	return serve(&p, argv[optind + 1], single);
+	return serve(&p, argv[optind], single);
 }

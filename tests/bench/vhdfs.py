@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """vhdfs beside its peers: same work, same machine, alternating in each round.
 
@@ -63,36 +64,34 @@ def script(tool, args, lines):
 
 def make_chain(base, raw, where):
     """Two children over base, each with a third of the 2 MiB blocks that hold
-    data, written in full with the same bytes."""
-    size, parent, names = raw.stat().st_size, base, []
-    step = 2 << 20
+    data, written in full with the same bytes. A child is filled before the
+    next is made: writing changes the identity that a child must name."""
+    chain = [base]
     for level in (1, 2):
         child = where / f"chain{level}.vhdx"
-        run(TOOLS / "vhdxtool", "diff", parent, ".\\" + parent.name, "", 0,
-            child, stdout=subprocess.DEVNULL)
-        names.append(child)
-        parent = child
+        run(TOOLS / "vhdxtool", "diff", chain[0], ".\\" + chain[0].name, "",
+            0, child, stdout=subprocess.DEVNULL)
+        fill_third(raw, child, chain, level, where)
+        chain.insert(0, child)
+    return chain[0]
+
+
+def fill_third(raw, child, parents, level, where):
+    step, lines = 2 << 20, ["begin"]
     with open(raw, "rb") as f:
-        for level, child in enumerate(names, 1):
-            lines, piece = ["begin"], where / "piece"
-            parents = ["--parent", base] if level == 1 else [
-                "--parent", names[0], "--parent", base]
-            with open(where / "pieces", "wb") as out:
-                pos = 0
-                for at in range(0, size, step):
-                    if at // step % 3 != level:
-                        continue
-                    f.seek(at)
-                    data = f.read(step)
-                    if data.count(0) == len(data):
-                        continue
-                    name = where / f"piece{level}.{at}"
-                    name.write_bytes(data)
-                    lines.append(f"writef {at} {name}")
-            script("vhdxtool", ["open", *parents, child], lines + ["flush"])
-            for name in where.glob("piece*"):
-                name.unlink()
-    return names[-1]
+        for at in range(level * step, raw.stat().st_size, 3 * step):
+            f.seek(at)
+            data = f.read(step)
+            if data.count(0) == len(data):
+                continue
+            name = where / f"piece{at}"
+            name.write_bytes(data)
+            lines.append(f"writef {at} {name}")
+    script("vhdxtool", ["open", *(a for p in parents
+                                  for a in ("--parent", p)), child],
+           lines + ["flush"])
+    for name in where.glob("piece*"):
+        name.unlink()
 
 
 class Inputs:
@@ -114,9 +113,9 @@ class Inputs:
         run(*conv, "-O", "vhdx", self.ext, self.ext_vhdx)
         self.chain = make_chain(self.vhdx, self.raw, where)
         self.big = [f"big{b}.bin" for b in range(1 if small else BIGS)]
-        self.first = where / "big0.bin"
-        with open(self.first, "wb") as out:
-            out.write(os.urandom(1 << 20) * 256)
+        self.first, self.second = where / "host0.bin", where / "host1.bin"
+        for path in self.first, self.second:
+            path.write_bytes(os.urandom(1 << 20) * 256)
         self.source = where / "copy.bin"
         with open(self.source, "wb") as out:
             out.write(os.urandom(1 << 20) * 250)
@@ -265,7 +264,8 @@ def rows(i):
 
     vhdx_peers = peers(i.vhdx, "vhdx")
     raw = lambda: stacks.ntfs3g(i.raw, ro)                     # noqa: E731
-    passfs = lambda: stacks.small_daemon("passfs", i.where)    # noqa: E731
+    passfs = lambda: stacks.small_daemon(                      # noqa: E731
+        "passfs", i.first, i.second)
     null = lambda: stacks.small_daemon("nullfs", DIRS,         # noqa: E731
                                        FILES // DIRS, FILE_SIZE)
     all_stacks = {"vhdfs": lambda: ours(i.vhdx), "ntfs-3g raw": raw,
@@ -276,15 +276,15 @@ def rows(i):
         "chain of 3": on(lambda: ours(i.chain), seq, one),
         "fixed VHD": on(lambda: ours(i.fixed), seq, one),
         "dynamic VHD": on(lambda: ours(i.vhd), seq, one),
-        "passfs": on(passfs, seq, one)}
+        "passfs": on(passfs, seq, ["file"])}
     if len(i.big) > 1:
         two = i.big[:2]
         yield "seq2", "two readers' sum, MB/s", True, {
             "vhdfs": on(lambda: ours(i.vhdx), seq, two),
-            "passfs": on(passfs, seq, ["big0.bin", "copy.bin"])}
+            "passfs": on(passfs, seq, ["file", "file1"])}
     yield "rand", "random 4 KiB reads/s", True, {
         **{n: on(s, rand, i.big[0]) for n, s in all_stacks.items()},
-        "passfs": on(passfs, rand, "big0.bin")}
+        "passfs": on(passfs, rand, "file")}
     yield "find", "find -ls, s", False, {
         **{n: on(s, find) for n, s in all_stacks.items()},
         "vhdfs rw": on(lambda: stacks.ours(i.vhdx), find),
