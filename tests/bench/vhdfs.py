@@ -111,7 +111,11 @@ class Inputs:
             self.raw, self.fixed)
         self.ext_vhdx = where / "ext4.vhdx"
         run(*conv, "-O", "vhdx", self.ext, self.ext_vhdx)
-        self.chain = make_chain(self.vhdx, self.raw, where)
+        # A disk beside its children would only be mounted read-only.
+        (where / "chain").mkdir()
+        base = where / "chain/base.vhdx"
+        run("cp", "--sparse=always", self.vhdx, base)
+        self.chain = make_chain(base, self.raw, where / "chain")
         self.big = [f"big{b}.bin" for b in range(1 if small else BIGS)]
         self.first, self.second = where / "host0.bin", where / "host1.bin"
         for path in self.first, self.second:
@@ -192,7 +196,8 @@ def fdatasync(path):
 
 def write_work(image, make_stack, work):
     """Seconds from the first byte until the image is on disk and free."""
-    copy = image.with_name("w-" + image.name)
+    copy = image.parent / "w" / image.name
+    copy.parent.mkdir(exist_ok=True)
     run("cp", "--sparse=always", image, copy)
     fdatasync(copy)
     os.sync()
@@ -348,9 +353,11 @@ def report(table, figures):
 
 
 def starts(i, rounds):
-    chain = [i.vhdx]
+    (i.where / "long").mkdir()
+    chain = [i.where / "long/base.vhdx"]
+    run("cp", "--sparse=always", i.vhdx, chain[0])
     for n in range(29):
-        child = i.where / f"long{n}.vhdx"
+        child = i.where / f"long/{n}.vhdx"
         run(TOOLS / "vhdxtool", "diff", chain[-1],
             ".\\" + chain[-1].name, "", 0, child, stdout=subprocess.DEVNULL)
         chain.append(child)
@@ -377,7 +384,7 @@ def main():
     try:
         print("making the inputs ...", file=sys.stderr)
         inputs = Inputs(where, a.small)
-        warm(*(f for f in where.iterdir() if f.is_file()))
+        warm(*(f for f in where.rglob("*") if f.is_file()))
         only = set(filter(None, a.only.split(",")))
         table = [r for r in rows(inputs) if not only or r[0] in only]
         report(table, measure(a.rounds, table))
