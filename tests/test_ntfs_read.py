@@ -6,6 +6,7 @@ import stat
 
 import pytest
 
+from conftest import run
 from ntfs_make import Tree, find, make, mounted, need_mounts, sha256
 
 
@@ -304,3 +305,12 @@ def test_ntfs_attribute_list_of_a_fragmented_file(tool, peer, tmp_path):
         assert t.ask("map", "/frag", 0, 3 << 20).count("fd@") == 3000
         assert t.ask("getx", "/frag", "user.s") == b"behind the list".hex()
         assert int(t.ask("stat", "/frag").split()[3]) == links == 61
+
+
+def test_ntfs_threads_see_the_same(tool, volume):
+    img, facts = volume
+    out = run(tool("ntfstool"), "-t", 6, img).stdout.splitlines()
+    assert len(set(out[:6])) == 1
+    assert int(out[0].split()[1]) == len(facts["find"])
+    # Caches are bounded: 8 MiB, the program itself and six buffers.
+    assert int(out[6].split()[2]) < 24 << 10

@@ -6,7 +6,9 @@
  *	-n no streams   -w file:stream        -d C:=/mnt/c (may be repeated)
  *	-S print the volume's state instead
  *	-b benchmark: list everything with attributes, open and map each file
+ *	-t N: N threads read everything at once; each prints what it summed up
  */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +23,14 @@
 
 static const char *drives[26];
 static bool want_state, want_bench;
+static int threads;
 
 static void parse(int argc, char **argv, struct ntfs_opts *o)
 {
 	int c;
 
 	o->drives = drives;
-	while ((c = getopt(argc, argv, "iHsnwSbd:")) != -1) {
+	while ((c = getopt(argc, argv, "iHsnwSbd:t:")) != -1) {
 		switch (c) {
 		case 'i':
 			o->ignore_case = true;
@@ -52,6 +55,9 @@ static void parse(int argc, char **argv, struct ntfs_opts *o)
 			break;
 		case 'b':
 			want_bench = true;
+			break;
+		case 't':
+			threads = atoi(optarg);
 			break;
 		default:
 			exit(2);
@@ -157,11 +163,115 @@ static int bench(struct tree *t)
 	return 0;
 }
 
+/* ---- many readers ---- */
+
+struct reader {
+	pthread_t thread;
+	struct tree *t;
+	uint64_t sum, n;
+	uint64_t dir;
+};
+
+static void add(struct reader *r, const void *p, size_t len)
+{
+	const uint8_t *b = p;
+
+	for (size_t i = 0; i < len; i++)
+		r->sum = (r->sum ^ b[i]) * 0x100000001b3ULL;
+}
+
+static void read_file(struct reader *r, uint64_t id)
+{
+	uint8_t *buf = malloc(100000);
+	struct tree_file *f;
+	uint64_t off = 0;
+	ssize_t n = 1;
+	int ret = tree_open(r->t, id, false, &f);
+
+	add(r, &ret, sizeof(ret));
+	while (!ret && n > 0 && off < 4000000) {
+		n = tree_read(r->t, f, buf, 100000, off);
+		if (n > 0)
+			add(r, buf, (size_t)n);
+		add(r, &n, sizeof(n));
+		off += 100000;
+	}
+	if (!ret)
+		tree_release(r->t, f);
+	free(buf);
+}
+
+static int read_entry(void *ctx, const struct tree_entry *e)
+{
+	struct reader *r = ctx;
+	struct tree_attr a = { 0 };
+	char names[4096];
+	int ret = tree_lookup(r->t, r->dir, e->name, &a);
+
+	r->n++;
+	add(r, e->name, strlen(e->name));
+	add(r, &ret, sizeof(ret));
+	add(r, &a.size, sizeof(a.size));
+	add(r, &a.mtime, sizeof(a.mtime));
+	tree_listxattr(r->t, e->id, names, sizeof(names));
+	if (S_ISDIR(e->type)) {
+		uint64_t dir = r->dir;
+
+		r->dir = e->id;
+		ret = tree_list(r->t, e->id, 0, true, read_entry, r);
+		add(r, &ret, sizeof(ret));
+		r->dir = dir;
+	} else if (S_ISREG(e->type)) {
+		read_file(r, e->id);
+	}
+	return 0;
+}
+
+static void *read_all(void *ctx)
+{
+	struct reader *r = ctx;
+
+	r->dir = TREE_ROOT;
+	tree_list(r->t, TREE_ROOT, 0, true, read_entry, r);
+	return NULL;
+}
+
+/* ru_maxrss would be the parent's, from before the exec. */
+static void print_resident(void)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[200];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "VmHWM:", 6))
+			printf("resident KiB %ld\n", atol(line + 6));
+	if (f)
+		fclose(f);
+}
+
+static int read_parallel(struct tree *t)
+{
+	struct reader *r = calloc((size_t)threads, sizeof(*r));
+
+	for (int i = 0; i < threads; i++) {
+		r[i].t = t;
+		pthread_create(&r[i].thread, NULL, read_all, &r[i]);
+	}
+	for (int i = 0; i < threads; i++) {
+		pthread_join(r[i].thread, NULL);
+		printf("%016llx %llu\n", (unsigned long long)r[i].sum,
+		       (unsigned long long)r[i].n);
+	}
+	free(r);
+	print_resident();
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct ntfs_opts opts = { 0 };
 	struct diag why = DIAG_INIT;
-	struct dev *file, *dev;
+	struct dev *file, *dev = NULL;
 	uint64_t off, size;
 	struct tree *t;
 	double start;
@@ -179,6 +289,8 @@ int main(int argc, char **argv)
 		ret = ntfs_open(dev, &opts, &t, &why);
 	if (ret) {
 		fprintf(stderr, "%d %s\n", -ret, why.text);
+		dev_close(dev);
+		dev_close(file);
 		return 1;
 	}
 	if (want_bench)
@@ -187,6 +299,8 @@ int main(int argc, char **argv)
 		ret = print_state(t);
 	else if (want_bench)
 		ret = bench(t);
+	else if (threads)
+		ret = read_parallel(t);
 	else
 		ret = treescript_run(t, stdin, stdout) ? 1 : 0;
 	tree_close(t);
