@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Windows metadata as POSIX sees it, decided once for NTFS, WIM and CIM. Pure
- * functions: no I/O, no allocation.
+ * Windows metadata as POSIX sees it, decided once for NTFS, WIM and CIM. No
+ * I/O but through the callbacks of struct ntmeta_place.
  */
 #ifndef IMGFS_NTMETA_H
 #define IMGFS_NTMETA_H
@@ -93,6 +93,28 @@ enum ntmeta_where {
 int ntmeta_target(const char *text, bool relative,
 		  const struct ntmeta_drive *drives, size_t n_drives,
 		  char *out, size_t size);
+
+/* 255 units in UTF-8 and the NUL. */
+#define NTMETA_NAME_SIZE (255 * 3 + 1)
+
+/* Where a link is, and how to walk from there. Nodes are the caller's. */
+struct ntmeta_place {
+	void *ctx;
+	int (*parent)(void *ctx, uint64_t dir, uint64_t *up);
+	/* Without regard to case; real: the name as the directory has it
+	 * (NTMETA_NAME_SIZE bytes). */
+	int (*child)(void *ctx, uint64_t dir, const char *name, uint64_t *id,
+		     char *real);
+	uint64_t root;
+	uint64_t dir;		/* the link's directory */
+	const struct ntmeta_drive *drives;
+	size_t n_drives;
+};
+
+/* What readlink says: a path relative to the link's directory, or what is said
+ * about targets that can't be expressed. Its length, or -errno. */
+int ntmeta_link_text(const struct ntmeta_reparse *r,
+		     const struct ntmeta_place *place, char *buf, size_t size);
 
 /* "C:=/mnt/c" or "c=/mnt/c": 0 or -EINVAL. */
 int ntmeta_drive_parse(const char *text, char *letter, const char **path);

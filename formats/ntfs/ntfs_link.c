@@ -19,8 +19,6 @@
 #define INTERIX_CHR "IntxCHR\0"
 #define INTERIX_BLK "IntxBLK\0"
 #define INTERIX_MAX (8u + 4096 * 2)
-/* Directories above a link: a Windows path has at most 32767 units. */
-#define DEPTH_MAX 16384
 
 static const struct ntfs_want want_reparse = {
 	.type = NTFS_AT_REPARSE_POINT, .any_name = true
@@ -151,112 +149,19 @@ static int parent_of(struct ntfs *v, uint64_t num, uint64_t *out)
 	return ret == 1 ? 0 : ret ? ret : -ERR_CORRUPT;
 }
 
-/* How many directories are between the root and dir. */
-static int depth_of(struct ntfs *v, uint64_t dir)
+static int link_parent(void *ctx, uint64_t dir, uint64_t *up)
 {
-	int depth = 0, ret = 0;
-
-	while (dir != NTFS_REC_ROOT && !ret) {
-		if (++depth > DEPTH_MAX)
-			return -ERR_CORRUPT;
-		ret = parent_of(v, dir, &dir);
-	}
-	return ret ? ret : depth;
+	return parent_of(ctx, dir, up);
 }
 
-/* One step of a target's path: its node, and the name as the directory has it
- * when only case differs. */
-static int step(struct ntfs *v, uint64_t *dir, const char *name, char *real)
+static int link_child(void *ctx, uint64_t dir, const char *name, uint64_t *id,
+		      char *real)
 {
 	uint64_t ref;
-	int ret;
+	int ret = ntfs_dir_find_nocase(ctx, dir, name, &ref, real);
 
-	snprintf(real, NTFS_NAME_UTF8, "%s", name);
-	if (!strcmp(name, ".."))
-		return *dir == NTFS_REC_ROOT ? 0 : parent_of(v, *dir, dir);
-	ret = ntfs_dir_find_nocase(v, *dir, name, &ref, real);
 	if (!ret)
-		*dir = ntfs_ref_record(ref);
-	return ret;
-}
-
-/* Puts path, whose names are matched from dir on, behind what buf has. What
- * leads nowhere stays as it was written. */
-static int put_matched(struct ntfs *v, uint64_t dir, char *path, char *buf,
-		       size_t size)
-{
-	char real[NTFS_NAME_UTF8], *save;
-	size_t pos = strlen(buf);
-	bool lost = false;
-
-	for (char *part = strtok_r(path, "/", &save); part;
-	     part = strtok_r(NULL, "/", &save)) {
-		int n;
-
-		if (lost || step(v, &dir, part, real)) {
-			lost = true;
-			snprintf(real, sizeof(real), "%s", part);
-		}
-		n = snprintf(buf + pos, size - pos, "%s%s",
-			     pos && buf[pos - 1] != '/' ? "/" : "", real);
-		if (n < 0 || (size_t)n >= size - pos)
-			return -ENAMETOOLONG;
-		pos += (size_t)n;
-	}
-	return (int)pos;
-}
-
-/* From the link's directory up to the root. */
-static int put_climb(struct ntfs *v, uint64_t dir, char *buf, size_t size)
-{
-	int depth = depth_of(v, dir);
-
-	if (depth < 0)
-		return depth;
-	if ((size_t)depth * 3 + 2 > size)
-		return -ENAMETOOLONG;
-	buf[0] = '\0';
-	for (int i = 0; i < depth; i++)
-		strcpy(buf + i * 3, "../");
-	return 0;
-}
-
-static int rebase(struct ntfs *v, const struct ntfs_info *info,
-		  const char *text, bool relative, char *buf, size_t size)
-{
-	struct ntmeta_drive drives[26];
-	uint64_t dir = ntfs_ref_record(info->parent);
-	char path[PATH_MAX];
-	int where, ret = 0;
-
-	for (size_t i = 0; i < v->n_drives; i++)
-		drives[i] = (struct ntmeta_drive) {
-			v->drives[i].letter, v->drives[i].path
-		};
-	where = ntmeta_target(text, relative, drives, v->n_drives, path,
-			      sizeof(path));
-	if (where < 0)
-		return where;
-	buf[0] = '\0';
-	if (where == NTMETA_OUTSIDE || where == NTMETA_AS_IS) {
-		ret = snprintf(buf, size, "%s", path);
-		return (size_t)ret < size ? ret : -ENAMETOOLONG;
-	}
-	if (where == NTMETA_IN_VOLUME) {
-		ret = put_climb(v, dir, buf, size);
-		dir = NTFS_REC_ROOT;
-	}
-	if (!ret)
-		ret = put_matched(v, dir, path, buf, size);
-	if (ret < 0)
-		return ret;
-	if (!ret) {
-		strcpy(buf, ".");
-		ret = 1;
-	}
-	/* The root, seen from below: no slash at the end. */
-	if (ret > 1 && buf[ret - 1] == '/')
-		buf[--ret] = '\0';
+		*id = ntfs_ref_record(ref);
 	return ret;
 }
 
@@ -280,25 +185,18 @@ static int reparse_target(struct ntfs *v, const struct ntfs_info *info,
 			  const struct ntmeta_reparse *r, char *buf,
 			  size_t size)
 {
-	char *text;
-	int ret;
+	struct ntmeta_drive drives[26];
+	struct ntmeta_place place = {
+		.ctx = v, .parent = link_parent, .child = link_child,
+		.root = NTFS_REC_ROOT, .dir = ntfs_ref_record(info->parent),
+		.drives = drives, .n_drives = v->n_drives,
+	};
 
-	if (r->utf8) {
-		if (r->target_len >= size)
-			return -ENAMETOOLONG;
-		memcpy(buf, r->target, r->target_len);
-		buf[r->target_len] = '\0';
-		return (int)strlen(buf);
-	}
-	text = mem_alloc(UTF16_TO_UTF8_MAX(r->target_len / 2) + 1, 1);
-	if (!text)
-		return -ENOMEM;
-	ret = utf16le_to_utf8(r->target, r->target_len / 2, text,
-			      UTF16_TO_UTF8_MAX(r->target_len / 2) + 1);
-	if (ret >= 0)
-		ret = rebase(v, info, text, r->relative, buf, size);
-	free(text);
-	return ret;
+	for (size_t i = 0; i < v->n_drives; i++)
+		drives[i] = (struct ntmeta_drive) {
+			v->drives[i].letter, v->drives[i].path
+		};
+	return ntmeta_link_text(r, &place, buf, size);
 }
 
 int ntfs_link_target(struct ntfs *v, const struct ntfs_rec *rec,
@@ -316,13 +214,8 @@ int ntfs_link_target(struct ntfs *v, const struct ntfs_rec *rec,
 	if (ret)
 		return ret;
 	ret = ntmeta_reparse_decode(p, len, &r);
-	if (!ret && r.target) {
+	if (!ret)
 		ret = reparse_target(v, info, &r, buf, size);
-	} else if (!ret) {
-		ret = snprintf(buf, size, "unsupported reparse tag 0x%08x",
-			       r.tag);
-		ret = (size_t)ret < size ? ret : -ENAMETOOLONG;
-	}
 	free(p);
 	return ret;
 }
