@@ -13,11 +13,11 @@
 #include "formats/tree.h"
 #include "fs/glue/glue.h"
 
-#define GLUE_READ_MAX (1u << 20)	/* the kernel asks for no more at once */
+#define GLUE_READ_MAX (1u << 20)	/* bytes in one request */
 
 /* One open file: of one open(2) on trees that change, else of one node. */
 struct glue_file {
-	struct glue_file *prev, *next;	/* of files.open or files.idle */
+	struct glue_file *prev, *next;	/* in files.open or idle */
 	struct tree_file *file;		/* owned */
 	uint64_t id;
 	unsigned refs;			/* shared ones; files.lock */
@@ -52,12 +52,11 @@ struct glue {
 	struct glue_opts opts;		/* strings are not kept */
 	char *fsname, *subtype;		/* owned */
 	char *dir;			/* owned; NULL before glue_mount */
-	struct fuse_session *se;	/* owned; se_lock after glue_loop ends */
-	pthread_mutex_t se_lock;
+	struct fuse_session *se;	/* owned; see se_lock */
+	pthread_mutex_t se_lock;	/* around ending the session */
 	bool read_only;
 	bool frozen;			/* read-only, and nobody else writes */
 	bool no_open, no_opendir;	/* the kernel agreed */
-	bool fake;			/* owners and modes are made up */
 	double attr_timeout, entry_timeout, negative_timeout;
 	mode_t file_mask, dir_mask;	/* of the made up modes */
 	bool fake_mode;
@@ -69,7 +68,7 @@ struct glue {
 	uint64_t zero_size;
 	struct glue_files files;
 	struct glue_counts counts;	/* atomic */
-	unsigned dirty;			/* written since the last flush; atomic */
+	unsigned dirty;			/* since the last flush; atomic */
 	int flush_error;		/* the first that failed; atomic */
 	struct glue_ctl *ctl;		/* glue_ctl.c's own */
 };

@@ -15,7 +15,7 @@ struct memtree_opts {
 	bool writable, frozen;
 	bool no_map;		/* tree_map says "ask read" */
 	const char *host;	/* a real file, shown as /host */
-	uint64_t eio_at;	/* tree_read fails on this byte of /host; 0: no */
+	uint64_t eio_at;	/* tree_read fails there in /host */
 	unsigned dirs, files;	/* dNNN/fNNN: files are per directory */
 	uint64_t file_size;
 };

@@ -146,14 +146,21 @@ int mem_extents(struct tree *t, struct tree_file *f, uint64_t off, uint64_t len,
 		*ext = (struct tree_extent) { m->host, off, len };
 		return 1;
 	}
-	while (len && used < max) {
-		struct tree_extent *e = &ext[used++];
-		uint32_t b = piece(n, off, len, &e->len);
+	while (len) {
+		struct tree_extent e = { 0 }, *last = &ext[used - 1];
+		uint32_t b = piece(n, off, len, &e.len);
 
-		e->dev = b ? m->store : NULL;
-		e->off = b ? (uint64_t)b * MEM_BLOCK + off % MEM_BLOCK : 0;
-		off += e->len;
-		len -= e->len;
+		e.dev = b ? m->store : NULL;
+		e.off = b ? (uint64_t)b * MEM_BLOCK + off % MEM_BLOCK : 0;
+		off += e.len;
+		len -= e.len;
+		if (used && last->dev == e.dev &&
+		    (!b || last->off + last->len == e.off))
+			last->len += e.len;
+		else if (used < max)
+			ext[used++] = e;
+		else
+			break;
 	}
 	return used;
 }

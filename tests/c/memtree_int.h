@@ -8,7 +8,7 @@
 #include "formats/base/map.h"
 #include "tests/c/memtree.h"
 
-#define MEM_BLOCK (64u << 10)
+#define MEM_BLOCK (8u << 10)
 
 struct mem_entry {
 	char *name;
