@@ -14,7 +14,7 @@ formats_base_libbase_a_SOURCES = \
 	formats/base/dev_slice.c formats/base/dev_slice.h \
 	formats/base/diag.c formats/base/diag.h \
 	formats/base/guid.c formats/base/guid.h \
-	formats/base/locator.h \
+	formats/base/layer.h formats/base/locator.h \
 	formats/base/map.c formats/base/map.h \
 	formats/base/outcome.c formats/base/outcome.h \
 	formats/base/utf16.c formats/base/utf16.h \

@@ -14,6 +14,7 @@
 
 #include "formats/base/dev.h"
 #include "formats/base/guid.h"
+#include "formats/base/layer.h"
 #include "formats/base/locator.h"
 
 enum vhd_type { VHD_FIXED = 2, VHD_DYNAMIC = 3, VHD_DIFFERENCING = 4 };
@@ -68,5 +69,25 @@ struct vhd_create {
 /* Writes an empty disk into file (dev->writing, empty), durable on return. */
 int vhd_create(struct dev *file, const struct vhd_create *what,
 	       struct diag *why);
+
+/*
+ * For merging and maintenance. The disk is grown with dev_resize(); all of
+ * these need dev_begin_write(vhd_dev(v)) first, but vhd_layer(), which only
+ * reads. Each is durable on return and leaves an openable file at any crash.
+ */
+
+/* Fills 1..max runs covering [off, off + n), 0 < n <= len; their number. */
+int vhd_layer(struct vhd *v, uint64_t off, uint64_t len,
+	      struct layer_run *runs, int max);
+/* Gives the disk another identity: its children no longer fit. */
+int vhd_set_id(struct vhd *v, const struct guid *id, struct diag *why);
+
+struct vhd_relink {
+	const struct guid *parent_id;	/* NULL: as it is */
+	const char *relative;		/* NULL: as they are */
+	const char *windows;		/* NULL with relative: none */
+};
+/* A differencing disk names another parent. Its own identity stays. */
+int vhd_relink(struct vhd *v, const struct vhd_relink *what, struct diag *why);
 
 #endif

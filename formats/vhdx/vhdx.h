@@ -14,6 +14,7 @@
 
 #include "formats/base/dev.h"
 #include "formats/base/guid.h"
+#include "formats/base/layer.h"
 #include "formats/base/locator.h"
 
 struct vhdx;
@@ -66,5 +67,32 @@ struct vhdx_create {
 /* Writes an empty disk into file (dev->writing, empty), durable on return. */
 int vhdx_create(struct dev *file, const struct vhdx_create *what,
 		struct diag *why);
+
+/*
+ * For merging and maintenance. The disk is grown with dev_resize(); all of
+ * these need dev_begin_write(vhdx_dev(x)) first, but vhdx_layer(), which only
+ * reads. Each is durable on return and valid at any crash.
+ */
+
+/* Fills 1..max runs covering [off, off + n), 0 < n <= len; their number. */
+int vhdx_layer(struct vhdx *x, uint64_t off, uint64_t len,
+	       struct layer_run *runs, int max);
+/* Another DataWriteGuid, in both headers: children no longer fit, unless
+ * their linkage2 names it. */
+int vhdx_set_data_guid(struct vhdx *x, const struct guid *id,
+		       struct diag *why);
+
+struct vhdx_relink {
+	const struct guid *linkage;	/* NULL: as it is */
+	const struct guid *linkage2;	/* NULL: none afterwards */
+	const char *relative;		/* NULL: paths stay as they are */
+	const char *windows;		/* NULL with relative: none */
+};
+/* A differencing disk names another parent; its DataWriteGuid stays. */
+int vhdx_relink(struct vhdx *x, const struct vhdx_relink *what,
+		struct diag *why);
+/* Takes over from's metadata items of the virtual disk (size, id, sector
+ * sizes, unknown and user ones): FORMAT.md 13.4 d. */
+int vhdx_copy_items(struct vhdx *x, struct vhdx *from, struct diag *why);
 
 #endif
