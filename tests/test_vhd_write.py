@@ -659,6 +659,41 @@ def test_vhd_last_sector_number_refused_cleanly(t, put):
     assert t.info(path)["damaged"] == ["0"]
 
 
+@pytest.mark.root
+@pytest.mark.parametrize("kind", ["dynamic", "child"])
+def test_vhd_no_space_loses_nothing(t, tmp_path, kind):
+    """ENOSPC in the middle of an allocation, then room again."""
+    if os.geteuid():
+        pytest.skip("needs root to mount a small tmpfs")
+    small = tmp_path / "small"
+    small.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", small)
+    try:
+        base = t.create(tmp_path / "base.vhd", "dynamic", "64m", "512k")
+        path, parents = small / "d.vhd", []
+        if kind == "child":
+            parents = [base]
+            t.create(path, "differencing", "0", "0", base, "../base.vhd")
+        else:
+            t.create(path, "dynamic", "64m", "512k")
+        (small / "ballast").write_bytes(bytes(1 << 20))
+        answer = t.script(path, ["begin", "write 0 256k 1", "flush",
+                                 "write 8m 4m 2", "write 0 512 3", "flush",
+                                 "read 0 1"], parents=parents)
+        assert answer == ["ok"] * 3 + ["error ENOSPC", "ok", "ok", "03"]
+        (small / "ballast").unlink()
+        t.script(path, ["begin", "write 16m 512k 4", "flush"],
+                 parents=parents)
+        got = t.read(path, parents=parents)
+        assert got[:512] == b"\x03" * 512
+        assert got[512:256 << 10] == b"\x01" * ((256 << 10) - 512)
+        assert set(got[8 << 20:12 << 20]) <= {0, 2}
+        assert got[16 << 20:][:512 << 10] == b"\x04" * (512 << 10)
+        assert both_footers_good(path.read_bytes())
+    finally:
+        run("umount", small)
+
+
 # --- creation
 
 @pytest.mark.parametrize("args", [

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the VHD tests share."""
 import hashlib
+import tempfile
 
 from conftest import run
 
@@ -39,14 +40,11 @@ class Tool:
     def read(self, path, *options, parents=()):
         """The whole disk."""
         size = int(self.script(path, ["size"], *options, parents=parents)[0])
-        out = path.with_suffix(".raw.tmp")
-        try:
-            answer = self.script(path, [f"readf 0 {size} {out}"], *options,
-                                 parents=parents)
+        with tempfile.NamedTemporaryFile() as out:
+            answer = self.script(path, [f"readf 0 {size} {out.name}"],
+                                 *options, parents=parents)
             assert answer == ["ok"], answer
-            return out.read_bytes()
-        finally:
-            out.unlink(missing_ok=True)
+            return out.read()
 
     def create(self, path, kind, size, *args):
         run(self.path, "create", path, kind, size, *args)
