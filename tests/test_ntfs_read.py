@@ -254,9 +254,11 @@ def test_ntfs_many_names_in_one_directory(tool, peer, tmp_path):
         assert t.ask("stat", "/many/nothing") == "error ENOENT"
 
 
-@pytest.mark.parametrize("cluster", [512, 1024, 2048, 8192, 65536])
+@pytest.mark.parametrize("cluster", [512, 1024, 2048, 8192, 65536,
+                                     131072, 2 << 20])
 def test_ntfs_cluster_sizes(tool, peer, tmp_path, cluster):
-    img = make(peer, tmp_path / "v.img", 24 << 20, "-c", str(cluster))
+    img = make(peer, tmp_path / "v.img", max(24 << 20, cluster * 300),
+               "-c", str(cluster))
     with mounted(peer, img) as d:
         fill_files(d)
         if cluster <= 4096:
@@ -314,3 +316,31 @@ def test_ntfs_threads_see_the_same(tool, volume):
     assert int(out[0].split()[1]) == len(facts["find"])
     # Caches are bounded: 8 MiB, the program itself and six buffers.
     assert int(out[6].split()[2]) < 24 << 10
+
+
+def test_ntfs_mft_in_many_pieces(tool, peer, tmp_path):
+    """The volume is filled, every second file goes, and $MFT grows into what
+    is free: it needs an attribute list, whose records are in $MFT."""
+    img = make(peer, tmp_path / "v.img", 14 << 20, "-c", "512")
+
+    def until_full(d, name, data):
+        for n in range(20000):
+            try:
+                (d / f"{name}{n}").write_bytes(data)
+            except OSError:
+                return n
+        return n
+
+    with mounted(peer, img) as d:
+        n = until_full(d, "big", bytes(2048))
+        for i in range(0, n, 2):
+            (d / f"big{i}").unlink()
+        until_full(d, "tiny", b"tiny")
+    with mounted(peer, img, "ro") as d:
+        want = find(d)
+    with Tree(tool, img, "-s") as t:
+        assert t.ask("map", "/$MFT", 0, 14 << 20).count("fd@") > 200
+    with Tree(tool, img) as t:
+        assert sorted(t.lines("find", "/")) == want
+        last = [x for x in want if "/tiny" in x and x.split()[1] == "4"][-1]
+        assert t.ask("cat", last.split()[2], 0, 9) == b"tiny".hex()

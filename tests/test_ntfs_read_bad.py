@@ -130,6 +130,71 @@ def test_ntfs_stale_reference_is_no_file(tool, image, tmp_path):
         assert t.ask("stat", "/file") == "error EUCLEAN"
 
 
+def attribute(data, rec, kind):
+    """Offset of a record's first attribute of that type."""
+    base = mft_place(data) + rec * 1024
+    pos = base + struct.unpack_from("<H", data, base + 20)[0]
+    while (found := struct.unpack_from("<I", data, pos)[0]) != kind:
+        assert found != 0xffffffff
+        pos += struct.unpack_from("<I", data, pos + 4)[0]
+    return pos
+
+
+def patched(tool, image, tmp_path, off, value):
+    """/file with bytes at off of its $DATA attribute changed."""
+    data = bytearray(image.read_bytes())
+    with Tree(tool, image) as t:
+        rec = int(t.ask("stat", "/file").split()[0])
+    at = attribute(data, rec, 0x80)
+    data[at + off:at + off + len(value)] = value
+    bad = tmp_path / "patched.img"
+    bad.write_bytes(data)
+    return bad
+
+
+def test_ntfs_encrypted_is_eacces(tool, image, tmp_path):
+    bad = patched(tool, image, tmp_path, 12, struct.pack("<H", 0x4000))
+    with Tree(tool, bad) as t:
+        assert t.ask("stat", "/file").split()[6] == "200000"
+        assert t.ask("cat", "/file", 0, 10) == "error EACCES"
+        assert t.ask("map", "/file", 0, 10) == "error EOPNOTSUPP"
+
+
+def test_ntfs_unknown_compression_is_no_guess(tool, image, tmp_path):
+    bad = patched(tool, image, tmp_path, 12, struct.pack("<H", 2))
+    with Tree(tool, bad) as t:
+        assert t.ask("cat", "/file", 0, 10).startswith("error ")
+
+
+def test_ntfs_behind_the_initialized_size_is_zeros(tool, image, tmp_path):
+    bad = patched(tool, image, tmp_path, 56, struct.pack("<Q", 5000))
+    with Tree(tool, image) as t:
+        want = t.ask("cat", "/file", 4000, 1000)
+    with Tree(tool, bad) as t:
+        assert t.ask("cat", "/file", 4000, 2000) == want + "00" * 1000
+        assert "zero@0+" in t.ask("map", "/file", 4000, 100000)
+        assert t.ask("seek", "/file", 0, "hole") == "5000"
+
+
+@pytest.mark.parametrize("off,value", [
+    (16, struct.pack("<Q", 5)),             # begins at VCN 5
+    (24, struct.pack("<Q", 1 << 62)),       # ends nowhere
+    (32, struct.pack("<H", 0xfff0)),        # mapping pairs outside
+    (48, struct.pack("<Q", 1 << 40)),       # larger than its clusters
+    (48, struct.pack("<Q", 1 << 63)),
+    (56, struct.pack("<Q", 1 << 62)),       # more initialized than there is
+    (64, b"\x18" + b"\xff" * 8),            # an endless run
+    (64, b"\x41\x10\xff\xff\xff\x7f\0"),    # clusters behind the volume
+    (64, b"\xf1\x10"),
+])
+def test_ntfs_lying_attribute_is_an_error(tool, image, tmp_path, off, value):
+    bad = patched(tool, image, tmp_path, off, value)
+    with Tree(tool, bad) as t:
+        assert t.ask("sha256", "/file").startswith("error EUCLEAN")
+        assert t.ask("mapsha256", "/file").startswith("error EUCLEAN")
+        assert t.ask("readlink", "/link") == "file"
+
+
 def test_ntfs_torn_index_block_is_an_error(tool, image, tmp_path):
     data = bytearray(image.read_bytes())
     hits = [i for i in range(0, len(data), 512) if data[i:i + 4] == b"INDX"
