@@ -227,6 +227,11 @@ def test_ntfs_bit_flips_never_crash(tool, image, tmp_path):
         survives(tool, bad)
 
 
+def test_ntfs_each_allocation_may_fail(tool, image):
+    out = run(tool("ntfstool"), "-m", image).stdout
+    assert int(out.split()[0]) > 500
+
+
 def test_ntfs_state_of_a_clean_volume(tool, image):
     s = state(tool, image)
     assert (s["version"], s["label"], s["dirty"], s["log_clean"],

@@ -6,6 +6,7 @@
  *	-n no streams   -w file:stream        -d C:=/mnt/c (may be repeated)
  *	-S print the volume's state instead
  *	-b benchmark: list everything with attributes, open and map each file
+ *	-m fail each allocation in turn while everything is read
  *	-t N: N threads read everything at once; each prints what it summed up
  */
 #include <pthread.h>
@@ -16,13 +17,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "formats/base/alloc.h"
 #include "formats/base/dev_file.h"
 #include "formats/base/dev_slice.h"
 #include "formats/ntfs/ntfs.h"
 #include "tests/c/treescript.h"
 
 static const char *drives[26];
-static bool want_state, want_bench;
+static bool want_state, want_bench, want_oom;
 static int threads;
 
 static void parse(int argc, char **argv, struct ntfs_opts *o)
@@ -30,7 +32,7 @@ static void parse(int argc, char **argv, struct ntfs_opts *o)
 	int c;
 
 	o->drives = drives;
-	while ((c = getopt(argc, argv, "iHsnwSbd:t:")) != -1) {
+	while ((c = getopt(argc, argv, "iHsnwSbmd:t:")) != -1) {
 		switch (c) {
 		case 'i':
 			o->ignore_case = true;
@@ -55,6 +57,9 @@ static void parse(int argc, char **argv, struct ntfs_opts *o)
 			break;
 		case 'b':
 			want_bench = true;
+			break;
+		case 'm':
+			want_oom = true;
 			break;
 		case 't':
 			threads = atoi(optarg);
@@ -236,12 +241,18 @@ static void *read_all(void *ctx)
 	return NULL;
 }
 
-/* ru_maxrss would be the parent's, from before the exec. */
+/* ru_maxrss would be the parent's, from before the exec. Sanitizers take
+ * memory of their own. */
 static void print_resident(void)
 {
 	FILE *f = fopen("/proc/self/status", "r");
 	char line[200];
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	if (f)
+		fclose(f);
+	return;
+#endif
 	while (f && fgets(line, sizeof(line), f))
 		if (!strncmp(line, "VmHWM:", 6))
 			printf("resident KiB %ld\n", atol(line + 6));
@@ -267,6 +278,31 @@ static int read_parallel(struct tree *t)
 	return 0;
 }
 
+/* Nothing may crash or leak, whichever allocation fails; what it answers was
+ * right or -ENOMEM is seen by the sum of the last round. */
+static int starve(struct dev *dev, const struct ntfs_opts *opts)
+{
+	unsigned long n = 1, made = 0;
+
+	for (; made + 1 >= n; n += n < 300 ? 1 : n / 16) {
+		struct reader r = { .dir = TREE_ROOT };
+		int ret;
+
+		mem_fail_nth(n);
+		ret = ntfs_open(dev, opts, &r.t, NULL);
+		if (!ret) {
+			read_all(&r);
+			tree_close(r.t);
+		} else if (ret != -ENOMEM) {
+			printf("allocation %lu: open gives %d\n", n, ret);
+			return 1;
+		}
+		made = mem_fail_nth(0);
+	}
+	printf("%lu allocations\n", made);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct ntfs_opts opts = { 0 };
@@ -284,6 +320,12 @@ int main(int argc, char **argv)
 	size = argc > optind + 2 ? strtoull(argv[optind + 2], NULL, 0)
 				 : dev_size(file) - off;
 	ret = dev_slice_new(file, off, size, &dev, &why);
+	if (!ret && want_oom) {
+		ret = starve(dev, &opts);
+		dev_close(dev);
+		dev_close(file);
+		return ret;
+	}
 	start = now();
 	if (!ret)
 		ret = ntfs_open(dev, &opts, &t, &why);
