@@ -436,6 +436,62 @@ def test_ntfs_engines_agree(tool, img, tmp_path):
     same_by_both(tool, img)
 
 
+def symlink_data(target, relative):
+    name = target.encode("utf-16-le")
+    body = struct.pack("<HHHHI", 0, len(name), 0, len(name), relative) + name
+    return (struct.pack("<IHH", 0xA000000C, len(body), 0) + body).hex()
+
+
+def junction_data(target):
+    name = target.encode("utf-16-le")
+    body = (struct.pack("<HHHH", 0, len(name), len(name) + 2, 0) + name
+            + b"\0\0\0\0")
+    return (struct.pack("<IHH", 0xA0000003, len(body), 0) + body).hex()
+
+
+def test_ntfs_engines_agree_on_links(tool, img):
+    """Junctions and symlinks of Windows, and what only Windows can open."""
+    wsl = b"\2\0\0\0../linux/path"
+    lx = (struct.pack("<IHH", 0xA000001D, len(wsl), 0) + wsl).hex()
+    wof = (struct.pack("<IHH", 0x80000017, 16, 0)
+           + struct.pack("<IIII", 1, 2, 1, 0)).hex()
+    cloud = (struct.pack("<IHH", 0x9000101A, 4, 0) + b"abcd").hex()
+    text = """
+        mkdir /Users 755
+        mkdir /Users/Joe%20B 755
+        create /Users/Joe%20B/file 644
+        mkdir /a 755
+        mkdir /a/b 755
+        """
+    links = {
+        "rel": symlink_data(r"..\\Users\\joe b".replace("\\\\", "\\"), 1),
+        "up": symlink_data("..\\..\\users\\JOE B\\FILE", 1),
+        "abs": symlink_data("\\??\\C:\\users\\joe b\\file", 0),
+        "gone": symlink_data("\\??\\C:\\nowhere\\at all", 0),
+        "lx": lx, "wof": wof, "cloud": cloud,
+        "strange": struct.pack("<IHH", 0xA0000099, 4, 0).hex() + "00000000",
+    }
+    for name, data in links.items():
+        text += f"create /a/b/{name} 644\n"
+        if name in ("wof", "cloud"):
+            text += f"truncate /a/b/{name} 3000\n"
+        text += f"setx /a/b/{name} system.ntfs_reparse_data {data}\n"
+    for name, target in (("j1", "\\??\\C:\\USERS"), ("j2", "\\??\\D:\\x"),
+                         ("self", "\\??\\C:\\a\\b\\self")):
+        text += f"mkdir /a/b/{name} 755\n"
+        text += (f"setx /a/b/{name} system.ntfs_reparse_data "
+                 f"{junction_data(target)}\n")
+    ok(tool, img, text)
+    sound(img)
+    same_by_both(tool, img)
+    out = script(tool, img, "create /x 644\n" + "".join(
+        f"readlink /a/b/{x}\n" for x in ("up", "abs", "j1", "lx")) +
+        "cat /a/b/wof 0 10\ncat /a/b/cloud 0 10\nwrite /a/b/wof 0 10 1\n")
+    assert out[1:5] == ["../../Users/Joe B/file", "../../Users/Joe B/file",
+                        "../../Users", "../linux/path"]
+    assert out[5:] == ["error EOPNOTSUPP"] * 3
+
+
 @pytest.mark.parametrize("name", ["vhd/dfvfs--ntfs-fixed.vhd",
                                   "vhd/dfvfs--ntfs-parent.vhd"])
 def test_ntfs_engines_agree_on_what_windows_made(tool, corpus, tmp_path, name):

@@ -180,3 +180,26 @@ def test_ntfs_write_full_volume_stays_sound(tool, img, tmp_path):
     sound(img)
     with mounted(img, "ro") as d:
         assert open(f"{d}/again", "rb").read() == b"\5" * 100000
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 13, 21])
+def test_ntfs_write_error_is_told_and_the_mark_stays(tool, img, tmp_path, n):
+    """The n-th write and all after it fail: no success is reported for what
+    is not there, and the volume does not look clean."""
+    big = tmp_path / "big"
+    big.write_bytes(os.urandom(400_000))
+    out = script(tool, img, f"""
+        mkdir /d 755
+        put {big} /d/one
+        fsync /d/one
+        put {big} /d/two
+        fsync /d/two
+        put {big} /d/three
+        fsync /d/three
+        """, "-W", str(tmp_path / "rec"), "-F", str(n))
+    assert out[-1] in ("error EIO", "error ENOENT")
+    kept = sum(out[i] == "ok" for i in (2, 4, 6))
+    assert n < 3 or dirty(img)
+    if kept:
+        got = script(tool, img, "sha256 /d/one\n", "-r")
+        assert got == [sha(big)]

@@ -9,6 +9,7 @@ formats_volume_libvolume_a_SOURCES += \
 	formats/volume/vol_ntfsw_dev.c \
 	formats/volume/vol_ntfsw_dir.c \
 	formats/volume/vol_ntfsw_file.c \
+	formats/volume/vol_ntfsw_link.c \
 	formats/volume/vol_ntfsw_mirror.c \
 	formats/volume/vol_ntfsw_name.c \
 	formats/volume/vol_ntfsw_node.c \

@@ -180,7 +180,7 @@ int vol_ntfsw_mount(struct vol_ntfsw *w, struct diag *why)
 		ret = mount_again(w, ret, why);
 	if (ret)
 		return ret;
-	/* Links come out relative: see vol_ntfsw_node.c. */
+	/* The library makes no links for us, but must not find a NULL. */
 	w->vol->abs_mnt_point = "";
 	ntfs_create_lru_caches(w->vol);
 	ntfs_set_shown_files(w->vol, w->opts.show_sys_files,

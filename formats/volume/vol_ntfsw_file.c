@@ -12,18 +12,6 @@
 
 #define FILE_OF(f) container_of(f, struct vol_ntfsw_file, file)
 
-int vol_ntfsw_readable(ntfs_inode *ni)
-{
-	u32 tag;
-	mode_t type = vol_ntfsw_type(ni, &tag);
-
-	if (S_ISDIR(type))
-		return -EISDIR;
-	if (!S_ISREG(type))
-		return -EINVAL;
-	return tag ? -EOPNOTSUPP : 0;
-}
-
 int vol_ntfsw_file_open(struct tree *t, uint64_t id, bool write,
 			struct tree_file **out)
 {

@@ -93,8 +93,6 @@ int vol_ntfsw_get(struct vol_ntfsw *w, uint64_t id, ntfs_inode **out);
 /* Closes; ret, or what closing said when ret was 0. Takes NULL. */
 int vol_ntfsw_put(ntfs_inode *ni, int ret);
 int vol_ntfsw_attr(struct vol_ntfsw *w, ntfs_inode *ni, struct tree_attr *out);
-/* What kind of file; *tag is its reparse tag or 0. */
-mode_t vol_ntfsw_type(ntfs_inode *ni, u32 *tag);
 int vol_ntfsw_name(const char *name, struct vol_ntfsw_name *out);
 /* The same for a name that is going to be made. */
 int vol_ntfsw_new_name(struct vol_ntfsw *w, const char *name,
@@ -107,6 +105,17 @@ int vol_ntfsw_getattr(struct tree *t, uint64_t id, struct tree_attr *out);
 int vol_ntfsw_readlink(struct tree *t, uint64_t id, char *buf, size_t size);
 int vol_ntfsw_setattr(struct tree *t, uint64_t id, const struct tree_attr *set,
 		      unsigned mask, struct tree_attr *out);
+
+/* vol_ntfsw_link.c */
+/* What kind of file; *tag is its reparse tag or 0. */
+mode_t vol_ntfsw_type(ntfs_inode *ni, u32 *tag);
+/* -EOPNOTSUPP for what we cannot show: WOF, deduplicated, cloud. */
+int vol_ntfsw_readable(ntfs_inode *ni);
+dev_t vol_ntfsw_rdev(ntfs_inode *ni, u32 tag);
+/* A link's target with a NUL; its length. The directories on the way must not
+ * be open. */
+int vol_ntfsw_link_text(struct vol_ntfsw *w, ntfs_inode *ni, char *buf,
+			size_t size);
 
 /* vol_ntfsw_dir.c */
 int vol_ntfsw_lookup(struct tree *t, uint64_t dir, const char *name,
@@ -149,9 +158,6 @@ int vol_ntfsw_allocate(struct tree *t, struct tree_file *f, int mode,
 /* The unnamed data, or NULL and errno. */
 ntfs_attr *vol_ntfsw_data(ntfs_inode *ni);
 int vol_ntfsw_resize(struct vol_ntfsw *w, ntfs_inode *ni, uint64_t size);
-/* -EOPNOTSUPP for what we cannot show: WOF, deduplicated, cloud. */
-int vol_ntfsw_readable(ntfs_inode *ni);
-
 /* vol_ntfsw_xattr.c */
 ssize_t vol_ntfsw_getxattr(struct tree *t, uint64_t id, const char *name,
 			   void *buf, size_t size);

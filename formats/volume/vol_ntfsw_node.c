@@ -4,24 +4,10 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/sysmacros.h>
-
-#include <ntfs-3g/ea.h>
-#include <ntfs-3g/reparse.h>
 
 #include "formats/base/utf16.h"
 #include "formats/base/wintime.h"
-
-#define TAG_MOUNT_POINT 0xA0000003u
-#define TAG_SYMLINK 0xA000000Cu
-#define TAG_LX_SYMLINK 0xA000001Du
-#define TAG_AF_UNIX 0x80000023u
-#define TAG_LX_FIFO 0x80000024u
-#define TAG_LX_CHR 0x80000025u
-#define TAG_LX_BLK 0x80000026u
 
 int vol_ntfsw_get(struct vol_ntfsw *w, uint64_t id, ntfs_inode **out)
 {
@@ -52,84 +38,6 @@ void vol_ntfsw_touch(ntfs_inode *ni, ntfs_time_update_flags mask)
 	 * back: it would keep all later ones from the disk. */
 	clear_nino_flag(ni, TimesSet);
 	ntfs_inode_update_times(ni, mask);
-}
-
-static u32 reparse_tag(ntfs_inode *ni)
-{
-	REPARSE_POINT *rp;
-	u32 tag;
-
-	if (!(ni->flags & FILE_ATTR_REPARSE_POINT))
-		return 0;
-	rp = ntfs_get_reparse_point(ni);
-	/* Something that cannot be read: certainly no plain file. */
-	tag = rp ? le32_to_cpu(rp->reparse_tag) : ~0u;
-	free(rp);
-	return tag;
-}
-
-/* Interix keeps special files as system files with a magic word. */
-static mode_t interix_type(ntfs_inode *ni)
-{
-	u32 types = ntfs_interix_types(ni);
-
-	switch (types) {
-	case NTFS_DT_FIFO: return S_IFIFO;
-	case NTFS_DT_CHR: return S_IFCHR;
-	case NTFS_DT_BLK: return S_IFBLK;
-	case NTFS_DT_LNK: return S_IFLNK;
-	case NTFS_DT_SOCK: return S_IFSOCK;
-	default: return S_IFREG;
-	}
-}
-
-mode_t vol_ntfsw_type(ntfs_inode *ni, u32 *tag)
-{
-	*tag = reparse_tag(ni);
-	switch (*tag) {
-	case TAG_SYMLINK:
-	case TAG_MOUNT_POINT:
-	case TAG_LX_SYMLINK: return S_IFLNK;
-	case TAG_AF_UNIX: return S_IFSOCK;
-	case TAG_LX_FIFO: return S_IFIFO;
-	case TAG_LX_CHR: return S_IFCHR;
-	case TAG_LX_BLK: return S_IFBLK;
-	}
-	if (ni->mrec->flags & MFT_RECORD_IS_DIRECTORY)
-		return S_IFDIR;
-	if (ni->flags & FILE_ATTR_SYSTEM && !*tag)
-		return interix_type(ni);
-	return S_IFREG;
-}
-
-/* Reads a whole small system file; its length or -errno. */
-static ssize_t read_interix(ntfs_inode *ni, void *buf, size_t size)
-{
-	ntfs_attr *na = ntfs_attr_open(ni, AT_DATA, AT_UNNAMED, 0);
-	s64 got = -1;
-
-	if (!na)
-		return vol_ntfsw_errno();
-	if (na->data_size <= (s64)size)
-		got = ntfs_attr_pread(na, 0, na->data_size, buf);
-	else
-		errno = ENAMETOOLONG;
-	ntfs_attr_close(na);
-	return got < 0 ? vol_ntfsw_errno() : (ssize_t)got;
-}
-
-static dev_t device_number(ntfs_inode *ni, u32 tag)
-{
-	INTX_FILE file;
-	dev_t rdev = 0;
-
-	if (tag)
-		return ntfs_ea_check_wsldev(ni, &rdev) ? 0 : rdev;
-	if (read_interix(ni, &file, sizeof(file)) <
-	    (ssize_t)offsetof(INTX_FILE, device_end))
-		return 0;
-	return makedev((unsigned)le64_to_cpu(file.major),
-		       (unsigned)le64_to_cpu(file.minor));
 }
 
 /* Windows counts a short name as a link of its own; people do not. */
@@ -171,9 +79,6 @@ static struct timespec time_of(ntfs_time t)
 	return wintime_to_timespec((uint64_t)sle64_to_cpu(t));
 }
 
-static int link_text(struct vol_ntfsw *w, ntfs_inode *ni, char *buf,
-		     size_t size);
-
 int vol_ntfsw_attr(struct vol_ntfsw *w, ntfs_inode *ni, struct tree_attr *out)
 {
 	char text[PATH_MAX];
@@ -201,10 +106,10 @@ int vol_ntfsw_attr(struct vol_ntfsw *w, ntfs_inode *ni, struct tree_attr *out)
 	if (map_get(&w->ghosts, out->id))
 		out->nlink = 0;
 	if (S_ISLNK(out->mode)) {
-		len = link_text(w, ni, text, sizeof(text));
+		len = vol_ntfsw_link_text(w, ni, text, sizeof(text));
 		out->size = len < 0 ? 0 : (uint64_t)len;
 	} else if (S_ISCHR(out->mode) || S_ISBLK(out->mode)) {
-		out->rdev = device_number(ni, tag);
+		out->rdev = vol_ntfsw_rdev(ni, tag);
 	}
 	return 0;
 }
@@ -252,77 +157,6 @@ int vol_ntfsw_find(ntfs_inode *dir, const struct vol_ntfsw_name *name,
 	return 0;
 }
 
-/* How many directories lie between the root and this node. */
-static int depth_of(struct vol_ntfsw *w, ntfs_inode *ni)
-{
-	ntfs_inode *dir = ntfs_dir_parent_inode(ni), *up;
-	int depth = 0;
-
-	/* A circle of parents is somebody's damage: give up. */
-	while (dir && dir->mft_no != FILE_root && depth < 1024) {
-		up = ntfs_dir_parent_inode(dir);
-		ntfs_inode_close(dir);
-		dir = up;
-		depth++;
-	}
-	if (!dir)
-		return -1;
-	ntfs_inode_close(dir);
-	return depth;
-}
-
-/* The library makes links that are absolute in the volume start with the mount
- * point that it was told; ours is empty and becomes "../..". */
-static int reparse_text(struct vol_ntfsw *w, ntfs_inode *ni, char *buf,
-			size_t size)
-{
-	size_t len = 0;
-	char *text;
-	int up;
-
-	errno = 0;
-	text = ntfs_make_symlink(ni, "");
-	if (!text)
-		return -EOPNOTSUPP;
-	up = *text == '/' ? depth_of(w, ni) : 0;
-	for (int i = 0; i < up && len + 3 < size; i++, len += 3)
-		memcpy(buf + len, "../", 3);
-	if (*text == '/' && up >= 0)
-		len += (size_t)snprintf(buf + len, size - len, "%s%s",
-					up || text[1] ? "" : ".", text + 1);
-	else
-		len += (size_t)snprintf(buf + len, size - len, "%s", text);
-	free(text);
-	return len < size ? (int)len : -ENAMETOOLONG;
-}
-
-static int interix_text(ntfs_inode *ni, char *buf, size_t size)
-{
-	size_t room = sizeof(INTX_FILE_TYPES) + PATH_MAX * sizeof(ntfschar);
-	INTX_FILE *file = malloc(room);
-	ssize_t got = file ? read_interix(ni, file, room) : -ENOMEM;
-	int len = -EINVAL;
-
-	if (got < 0)
-		len = (int)got;
-	else if (got > (ssize_t)offsetof(INTX_FILE, target) &&
-		 file->magic == INTX_SYMBOLIC_LINK)
-		len = utf16le_to_utf8((u8 *)file + offsetof(INTX_FILE, target),
-				      ((size_t)got - offsetof(INTX_FILE,
-							      target)) / 2,
-				      buf, size);
-	free(file);
-	return len;
-}
-
-static int link_text(struct vol_ntfsw *w, ntfs_inode *ni, char *buf,
-		     size_t size)
-{
-	if (ni->flags & FILE_ATTR_REPARSE_POINT)
-		return reparse_text(w, ni, buf, size);
-	return interix_text(ni, buf, size);
-}
-
 int vol_ntfsw_readlink(struct tree *t, uint64_t id, char *buf, size_t size)
 {
 	struct vol_ntfsw *w = VOL_NTFSW(t);
@@ -332,8 +166,10 @@ int vol_ntfsw_readlink(struct tree *t, uint64_t id, char *buf, size_t size)
 
 	if (ret)
 		return ret;
-	ret = S_ISLNK(vol_ntfsw_type(ni, &tag)) ? link_text(w, ni, buf, size)
-						: -EINVAL;
+	if (S_ISLNK(vol_ntfsw_type(ni, &tag)))
+		ret = vol_ntfsw_link_text(w, ni, buf, size);
+	else
+		ret = -EINVAL;
 	ntfs_inode_close(ni);
 	return ret;
 }

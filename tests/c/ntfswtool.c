@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * ntfswtool [-r] [-w] [-e] [-o WORD[,WORD...]] IMAGE: a raw NTFS image as a
- * tree, driven by the treescript on stdin. -r: read-only; -w: only the writing
- * engine, from the start; -W FILE: changes of the image go into a record for
- * tests/crash.py. Warnings come out as lines "warning: ...".
+ * ntfswtool [-r] [-w] [-o WORD[,WORD...]] [-W FILE [-F N]] IMAGE: a raw NTFS
+ * image as a tree, driven by the treescript on stdin. -r: read-only; -w: only
+ * the writing engine, from the start; -W FILE: changes of the image go into a
+ * record for tests/crash.py, and the N-th fails. Warnings come out as lines
+ * "warning: ...".
  */
 #include <stdlib.h>
 #include <string.h>
@@ -58,18 +59,21 @@ int main(int argc, char **argv)
 	struct volume_opts o = { .want_write = true, .warn = warn };
 	struct diag why = DIAG_INIT;
 	const char *record = NULL;
+	unsigned long fail_after = 0;
 	bool engine = false;
 	struct dev *dev;
 	struct tree *t;
 	int c, ret;
 
-	while ((c = getopt(argc, argv, "rwo:W:")) != -1) {
+	while ((c = getopt(argc, argv, "rwo:W:F:")) != -1) {
 		if (c == 'r')
 			o.want_write = false;
 		else if (c == 'w')
 			engine = true;
 		else if (c == 'W')
 			record = optarg;
+		else if (c == 'F')
+			fail_after = strtoul(optarg, NULL, 10);
 		else if (c != 'o')
 			return 1;
 		for (char *p = c == 'o' ? strtok(optarg, ",") : NULL; p;
@@ -81,7 +85,7 @@ int main(int argc, char **argv)
 		fail("usage: ntfswtool [-rw] [-o OPTIONS] [-W RECORD] IMAGE");
 	if (dev_file_open(argv[optind], o.want_write, &dev, &why))
 		fail(why.text);
-	if (record && dev_record_new(dev, record, 0, &dev))
+	if (record && dev_record_new(dev, record, fail_after, &dev))
 		fail("record");
 	ret = engine ? vol_ntfsw_open(dev, &o, NULL, &t, &why)
 		     : vol_ntfs_open(dev, &o, &t, &why);
