@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* VHD without memory: the n-th allocation fails, for every n. Nothing leaks,
- * and what was flushed before is there. */
+/*
+ * VHD without memory: the n-th allocation fails, for every n. Nothing leaks,
+ * and what was flushed before is there. And the hot path: a full block is
+ * found without reading the file.
+ */
 #include "formats/base/alloc.h"
 #include "formats/base/bounds.h"
 #include "formats/base/dev_mem.h"
@@ -13,6 +16,7 @@
 struct keeper {
 	struct dev dev;
 	struct dev *base;
+	unsigned reads;
 };
 
 static struct keeper *keeper_of(struct dev *dev)
@@ -26,6 +30,7 @@ static void keeper_close(struct dev *dev)
 
 static int keeper_read(struct dev *dev, void *buf, size_t len, uint64_t off)
 {
+	keeper_of(dev)->reads++;
 	return dev_read(keeper_of(dev)->base, buf, len, off);
 }
 
@@ -55,6 +60,7 @@ static const struct dev_ops keeper_ops = {
 static void keep(struct keeper *k, struct dev *base)
 {
 	k->base = base;
+	k->reads = 0;
 	k->dev = (struct dev) {
 		.ops = &keeper_ops, .size = dev_size(base),
 		.sector_size = 512, .phys_sector_size = 512,
@@ -145,6 +151,36 @@ static void check_content(struct dev *parent, struct dev *child, bool flushed)
 	vhd_close(p);
 }
 
+/* 1 MiB in a full block is one run, two blocks are two runs. */
+static void check_hot_map(void)
+{
+	struct dev *parent = new_file(), *child = new_file();
+	struct diag why = DIAG_INIT;
+	struct dev_run runs[4];
+	struct keeper k;
+	struct vhd *v;
+	char byte;
+
+	make_chain(parent, child);
+	keep(&k, parent);
+	CHECK_INT(vhd_open(&k.dev, NULL, &v, &why), 0);
+	CHECK_INT(dev_map(vhd_dev(v), 2u << 20, 4096, runs, 4), 1);
+	k.reads = 0;
+	CHECK_INT(dev_map(vhd_dev(v), 2u << 20, 1u << 20, runs, 4), 1);
+	CHECK_INT(runs[0].len, 1u << 20);
+	CHECK(runs[0].kind != DEV_RUN_ZERO);
+	CHECK_INT(dev_map(vhd_dev(v), 0, 8u << 20, runs, 4), 3);
+	CHECK_INT(runs[0].len, 2u << 20);
+	CHECK_INT(runs[1].len, 2u << 20);
+	CHECK(runs[0].kind == DEV_RUN_ZERO && runs[2].kind == DEV_RUN_ZERO);
+	CHECK_INT(k.reads, 0);
+	CHECK_INT(dev_read(vhd_dev(v), &byte, 1, 3u << 20), 0);
+	CHECK_INT(k.reads, 1);
+	vhd_close(v);
+	dev_close(parent);
+	dev_close(child);
+}
+
 int main(void)
 {
 	bool flushed = false;
@@ -164,5 +200,6 @@ int main(void)
 		dev_close(child);
 	} while (ret);
 	CHECK(n > 10 && flushed);
+	check_hot_map();
 	return 0;
 }
