@@ -51,7 +51,8 @@ def shows(drive, tmp_path):
     and after one in the file."""
     def judge(b, want, args=()):
         lines = [f"read {n * MIB} 1" for n in range(8)]
-        want = [f"{ord(c):02x}" if c != "." else "00" for c in want.ljust(8, ".")]
+        want = [f"{ord(c):02x}" if c != "." else "00"
+                for c in want.ljust(8, ".")]
         path = b.v.write(tmp_path / "t.vhdx")
         before = hashlib.sha256(path.read_bytes()).digest()
         assert drive(path, *lines, args=["--ro", *args]) == want
@@ -123,8 +124,9 @@ def test_vhdx_log_stale_entries_around(shows):
 
 def test_vhdx_log_larger_sequence_wins(shows):
     b = Base()
-    b.v.dirty((0, b.entry(50, {0})), (10 * PAGE, b.entry(
-        60, {1}, tail=10 * PAGE)), (20 * PAGE, b.entry(55, {2}, tail=20 * PAGE)))
+    b.v.dirty((0, b.entry(50, {0})),
+              (10 * PAGE, b.entry(60, {1}, tail=10 * PAGE)),
+              (20 * PAGE, b.entry(55, {2}, tail=20 * PAGE)))
     shows(b, ".b")
 
 

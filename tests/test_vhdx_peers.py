@@ -28,7 +28,8 @@ def create(tool, tmp_path):
             run(tool("vhdxtool"), "diff", parent, parent.name,
                 "C:\\vm\\" + parent.name, block, path)
         else:
-            run(tool("vhdxtool"), "create", kind, size, block, lss, "4096", path)
+            run(tool("vhdxtool"), "create", kind, size, block, lss, "4096",
+                path)
         return path
     return make
 
@@ -110,7 +111,8 @@ def test_vhdx_ours_read_by_qemu(create, vt, peer, tmp_path, kind, block):
     rng, lines = random.Random(block), []
     for _ in range(40):
         off = rng.randrange(0, 69 * MIB)
-        lines.append(f"write {off} {rng.randrange(1, MIB)} {rng.randrange(256)}")
+        n = rng.randrange(1, MIB)
+        lines.append(f"write {off} {n} {rng.randrange(256)}")
         lines.append(f"zero {rng.randrange(0, 60) * MIB} {MIB + 100}")
     sha = vt(path, "begin", *lines, "flush", "sha256 0 70m")[-1]
     run(peer("qemu-img"), "check", "-f", "vhdx", path)
@@ -157,8 +159,9 @@ def chain_of_two(create, vt, lss):
     vt(parent, "begin", *(f"write {n * 2 * MIB} 2m {n + 1}" for n in (0, 2, 5)))
     child = create("c.vhdx", "", "", "1m", parent=parent)
     args = ["--parent", parent]
-    lines = ["begin"] + [f"write {n * 700000 // 4096 * 4096} {4096 * n} {n + 50}"
-                         for n in range(1, 30)]
+    lines = ["begin"] + [
+        f"write {n * 700000 // 4096 * 4096} {4096 * n} {n + 50}"
+        for n in range(1, 30)]
     vt(child, *lines, args=args)
     return child, vt(child, "sha256 0 24m", args=["--ro", *args])[0]
 

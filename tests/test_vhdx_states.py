@@ -61,8 +61,9 @@ def test_vhdx_partial_in_a_base_is_full(chain):
 
 
 @pytest.mark.parametrize("raw", [
-    4, 5, 6, MIB | 6, 2 * MIB | 6, 3 * MIB | 6, 1 << 40 | 6, (1 << 64) - MIB | 6,
-    5 * MIB | 8 | 6, 5 * MIB | 1 << 19 | 6, 2 * MIB | 3, 1 << 44 | 1])
+    4, 5, 6, MIB | 6, 2 * MIB | 6, 3 * MIB | 6, 1 << 40 | 6,
+    (1 << 64) - MIB | 6, 5 * MIB | 8 | 6, 5 * MIB | 1 << 19 | 6,
+    2 * MIB | 3, 1 << 44 | 1])
 def test_vhdx_lying_entry_is_an_error(chain, raw):
     v = Vhdx(8 * MIB)
     v.put(0, vhdx.FULL, b"A")

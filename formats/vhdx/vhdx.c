@@ -85,8 +85,8 @@ static int geometry(struct vhdx *x, struct diag *why)
 	x->n_entries = x->info.has_parent ? chunks * (x->chunk_blocks + 1)
 					  : x->n_blocks + chunks - 1;
 	if (x->bat.len / 8 < x->n_entries)
-		return diag_fail(why, ERR_CORRUPT, "vhdx: the BAT is too small: "
-				 "%llu entries, the disk has %llu",
+		return diag_fail(why, ERR_CORRUPT, "vhdx: the BAT is too small:"
+				 " %llu entries, the disk has %llu",
 				 (unsigned long long)x->bat.len / 8,
 				 (unsigned long long)x->n_entries);
 	return 0;

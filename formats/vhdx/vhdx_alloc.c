@@ -51,9 +51,11 @@ static int set_use(struct vhdx_space *s, uint64_t mib)
 
 int vhdx_space_mark(struct vhdx_space *s, uint64_t off, uint64_t len)
 {
+	uint64_t last = div_up(off + len, VHDX_MIB);
+
 	if (!range_within(off, len, VHDX_FILE_MAX))
 		return -ERR_CORRUPT;
-	for (uint64_t m = off / VHDX_MIB; m < div_up(off + len, VHDX_MIB); m++) {
+	for (uint64_t m = off / VHDX_MIB; m < last; m++) {
 		int ret = in_use(s, m) ? -ERR_CORRUPT : set_use(s, m);
 
 		if (ret)

@@ -49,7 +49,8 @@ static int plan_sizes(struct plan *p)
 				 "its parent's: %u", p->lss);
 	if ((p->lss != 512 && p->lss != 4096) ||
 	    (p->pss != 512 && p->pss != 4096))
-		return diag_fail(p->why, EINVAL, "vhdx: impossible sector size");
+		return diag_fail(p->why, EINVAL,
+				 "vhdx: impossible sector size");
 	if (!is_pow2(p->block_size) || p->block_size < VHDX_MIB ||
 	    p->block_size > 256 * VHDX_MIB)
 		return diag_fail(p->why, EINVAL, "vhdx: impossible block size: "

@@ -64,7 +64,8 @@ static int header_check(const struct vhdx *x, struct diag *why)
 
 	if (h->version != 1)
 		return diag_fail(why, ERR_UNSUPP,
-				 "vhdx: header, unknown version: %u", h->version);
+				 "vhdx: header, unknown version: %u",
+				 h->version);
 	if (h->log_version && !clean)
 		return diag_fail(why, ERR_UNSUPP,
 				 "vhdx: header, unknown log version: %u",

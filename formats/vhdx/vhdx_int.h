@@ -86,7 +86,7 @@ struct vhdx {
 	int hdr_copy;			/* which of the two it is */
 	struct vhdx_extent bat, meta;
 	struct vhdx_extent *extents;	/* owned, sorted: header MiB, log, */
-	size_t n_extents;		/* regions; nothing else may lie there */
+	size_t n_extents;		/* regions: nothing else is there */
 	bool regions_differ;		/* one copy is bad or another */
 	int regions_copy;		/* the good one */
 	struct vhdx_item *items;	/* owned */

@@ -90,7 +90,8 @@ static int take_linkage(struct vhdx_info *info, const struct found *f,
 				 "vhdx: parent locator, no parent_linkage");
 	if (guid_parse(f->linkage, strlen(f->linkage), &info->parent_linkage))
 		return diag_fail(why, ERR_CORRUPT, "vhdx: parent locator, "
-				 "parent_linkage is no GUID: %.60s", f->linkage);
+				 "parent_linkage is no GUID: %.60s",
+				 f->linkage);
 	if (f->linkage2 && guid_parse(f->linkage2, strlen(f->linkage2),
 				      &info->parent_linkage2))
 		return diag_fail(why, ERR_CORRUPT, "vhdx: parent locator, "

@@ -257,6 +257,13 @@ struct replay {
 	struct diag *why;
 };
 
+static int replay_result(struct replay *r, int ret)
+{
+	if (!ret)
+		return 0;
+	return diag_fail(r->why, ret, "vhdx: log: %s", strerror(-ret));
+}
+
 static int replay_zero(struct replay *r, const struct vhdx_disk_desc *d)
 {
 	uint64_t off = le64(d->off), len = le64_at(d->leading);
@@ -270,7 +277,7 @@ static int replay_zero(struct replay *r, const struct vhdx_disk_desc *d)
 				    "vhdx: log, zeroes too much: 0x%llx",
 				    (unsigned long long)len);
 	ret = dev_zero(r->x->ram, off, len, false);
-	return ret ? diag_fail(r->why, ret, "vhdx: log: %s", strerror(-ret)) : 0;
+	return replay_result(r, ret);
 }
 
 static int replay_data(struct replay *r, const struct vhdx_disk_desc *d)
@@ -289,7 +296,7 @@ static int replay_data(struct replay *r, const struct vhdx_disk_desc *d)
 	if (!ret)
 		ret = dev_write(r->x->ram, page, sizeof(page), le64(d->off));
 	r->data_pos += VHDX_PAGE;
-	return ret ? diag_fail(r->why, ret, "vhdx: log: %s", strerror(-ret)) : 0;
+	return replay_result(r, ret);
 }
 
 static int replay_entry(struct replay *r)
@@ -316,7 +323,7 @@ static int replay_entry(struct replay *r)
 						: replay_zero(r, d);
 		at += sizeof(*d);
 	}
-	return ret ? diag_fail(r->why, ret, "vhdx: log: %s", strerror(-ret)) : 0;
+	return replay_result(r, ret);
 }
 
 static int replay_all(struct scan *s, struct diag *why)

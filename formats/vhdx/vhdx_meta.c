@@ -78,8 +78,8 @@ static int item_known(const struct vhdx_item *it, unsigned n, struct diag *why)
 		return diag_fail(why, ERR_CORRUPT, "vhdx: %s, wrong length: %u",
 				 want->name, it->len);
 	if (!!(it->flags & VHDX_ITEM_VIRTUAL) != want->virtual)
-		return diag_fail(why, ERR_CORRUPT, "vhdx: %s, wrong flags: 0x%x",
-				 want->name, it->flags);
+		return diag_fail(why, ERR_CORRUPT, "vhdx: %s, wrong flags: "
+				 "0x%x", want->name, it->flags);
 	return 0;
 }
 
@@ -104,8 +104,8 @@ static int items_distinct(struct vhdx *x, struct diag *why)
 	qsort(x->items, x->n_items, sizeof(*x->items), by_id);
 	for (size_t i = 1; i < x->n_items; i++)
 		if (!by_id(&x->items[i - 1], &x->items[i]))
-			return diag_fail(why, ERR_CORRUPT,
-					 "vhdx: a metadata item is there twice");
+			return diag_fail(why, ERR_CORRUPT, "vhdx: a metadata "
+					 "item is there twice");
 	qsort(x->items, x->n_items, sizeof(*x->items), by_offset);
 	for (size_t i = 1; i < x->n_items; i++) {
 		const struct vhdx_item *a = &x->items[i - 1];

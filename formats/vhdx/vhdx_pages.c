@@ -173,5 +173,7 @@ void vhdx_page_put(struct vhdx *x)
 
 bool vhdx_pages_full(struct vhdx *x)
 {
-	return __atomic_load_n(&x->pages.n_dirty, __ATOMIC_RELAXED) >= DIRTY_MAX;
+	size_t n = __atomic_load_n(&x->pages.n_dirty, __ATOMIC_RELAXED);
+
+	return n >= DIRTY_MAX;
 }

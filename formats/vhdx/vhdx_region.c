@@ -61,8 +61,8 @@ static int extents_check(struct vhdx *x, struct diag *why)
 
 		if (x->extents[i].off - a->off < a->len)
 			return diag_fail(why, ERR_CORRUPT, "vhdx: regions "
-					 "overlap at 0x%llx", (unsigned long long)
-					 x->extents[i].off);
+					 "overlap at 0x%llx",
+					 (unsigned long long)x->extents[i].off);
 	}
 	return 0;
 }

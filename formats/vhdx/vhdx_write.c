@@ -89,7 +89,8 @@ static int show_sectors(struct vhdx *x, const struct change *c)
 			       round_up(c->off + c->len, lss) - first, true);
 }
 
-static int change_partial(struct vhdx *x, const struct change *c, uint64_t place)
+static int change_partial(struct vhdx *x, const struct change *c,
+			  uint64_t place)
 {
 	int ret = put_sectors(x, c, place);
 
