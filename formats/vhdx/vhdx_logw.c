@@ -129,18 +129,18 @@ int vhdx_logw_append(struct vhdx *x, const struct vhdx_image *pages, size_t n)
 
 int vhdx_logw_start(struct vhdx *x)
 {
-	struct guid none = { { 0 } };
+	struct vhdx_image nothing = { 0 };
 	int ret;
 
 	x->log.seq = 1;
 	x->log.head = x->log.tail = x->log.kept = 0;
 	ret = guid_random(&x->hdr.log);
 	if (!ret)
-		ret = vhdx_logw_append(x, NULL, 0);
+		ret = vhdx_logw_append(x, &nothing, 0);
 	if (!ret)
 		ret = vhdx_barrier(x);
 	if (ret) {
-		x->hdr.log = none;
+		x->hdr.log = (struct guid) { { 0 } };
 		return ret;
 	}
 	ret = vhdx_header_update(x);

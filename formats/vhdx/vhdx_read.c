@@ -16,7 +16,7 @@ static int resolve(struct vhdx *x, uint64_t off, uint64_t len, struct piece *p)
 	uint64_t blk = off >> x->block_shift;
 	uint64_t in = off & (vhdx_block_size(x) - 1);
 	struct vhdx_bat e;
-	bool here;
+	bool here = false;
 	int ret = vhdx_bat_get(x, blk, &e);
 
 	if (ret)
