@@ -74,7 +74,7 @@ static void take_shot(struct vhdx *x, struct batch *b,
 /* Needs lock, so that no change is half done. */
 static int snapshot(struct vhdx *x, struct batch *b)
 {
-	size_t n = x->pages.n_dirty;
+	size_t n = vhdx_pages_dirty(x);
 
 	b->shots = mem_alloc(n, sizeof(*b->shots));
 	b->images = mem_alloc(n, sizeof(*b->images));
@@ -102,7 +102,7 @@ static int batch_take(struct vhdx *x, struct batch *b)
 	int ret = 0;
 
 	pthread_mutex_lock(&x->lock);
-	if (x->pages.n_dirty && x->regions_differ)
+	if (x->regions_differ && vhdx_pages_dirty(x))
 		ret = vhdx_region_repair(x);
 	if (!ret)
 		ret = snapshot(x, b);
@@ -150,7 +150,7 @@ static int commit_some(struct vhdx *x, const struct vhdx_image *images,
 	ret = write_pages(x, images, n);
 	/* The log has them; this session can't say what the file shows. */
 	if (ret)
-		x->failed = true;
+		vhdx_fail(x);
 	/* The next barrier makes these pages durable, not an earlier one. */
 	x->log.tail = start;
 	return ret;
@@ -189,7 +189,7 @@ static void batch_done(struct vhdx *x, struct batch *b)
 			x->pages.n_dirty--;
 		}
 	}
-	x->pages.epoch++;
+	__atomic_add_fetch(&x->pages.epoch, 1, __ATOMIC_RELEASE);
 	pthread_rwlock_unlock(&x->pages.lock);
 }
 
@@ -198,9 +198,10 @@ static int flush_locked(struct vhdx *x)
 	struct batch b = { 0 };
 	int ret;
 
-	if (x->failed)
+	if (vhdx_failed(x))
 		return -EIO;
-	if (!__atomic_load_n(&x->wrote, __ATOMIC_ACQUIRE) && !x->pages.n_dirty)
+	if (!__atomic_load_n(&x->wrote, __ATOMIC_ACQUIRE) &&
+	    !vhdx_pages_dirty(x))
 		return 0;
 	ret = batch_take(x, &b);
 	if (!ret) {

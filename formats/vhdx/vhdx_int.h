@@ -110,6 +110,16 @@ struct vhdx {
 	bool failed;			/* the session is lost */
 };
 
+static inline bool vhdx_failed(const struct vhdx *x)
+{
+	return __atomic_load_n(&x->failed, __ATOMIC_RELAXED);
+}
+
+static inline void vhdx_fail(struct vhdx *x)
+{
+	__atomic_store_n(&x->failed, true, __ATOMIC_RELAXED);
+}
+
 static inline uint32_t vhdx_block_size(const struct vhdx *x)
 {
 	return 1u << x->block_shift;
@@ -177,6 +187,7 @@ int vhdx_page_get(struct vhdx *x, uint64_t off, const uint8_t **data);
 /* The same for changing it; needs lock. */
 int vhdx_page_edit(struct vhdx *x, uint64_t off, uint8_t **data);
 void vhdx_page_put(struct vhdx *x);
+size_t vhdx_pages_dirty(struct vhdx *x);
 /* Too much is waiting: flush soon. */
 bool vhdx_pages_full(struct vhdx *x);
 

@@ -146,7 +146,7 @@ int vhdx_logw_start(struct vhdx *x)
 	ret = vhdx_header_update(x);
 	/* One header may name the log or none: only a reopen can tell. */
 	if (ret)
-		x->failed = true;
+		vhdx_fail(x);
 	else
 		x->log.active = true;
 	return ret;

@@ -171,9 +171,17 @@ void vhdx_page_put(struct vhdx *x)
 	pthread_rwlock_unlock(&x->pages.lock);
 }
 
+size_t vhdx_pages_dirty(struct vhdx *x)
+{
+	size_t n;
+
+	pthread_rwlock_rdlock(&x->pages.lock);
+	n = x->pages.n_dirty;
+	pthread_rwlock_unlock(&x->pages.lock);
+	return n;
+}
+
 bool vhdx_pages_full(struct vhdx *x)
 {
-	size_t n = __atomic_load_n(&x->pages.n_dirty, __ATOMIC_RELAXED);
-
-	return n >= DIRTY_MAX;
+	return vhdx_pages_dirty(x) >= DIRTY_MAX;
 }

@@ -15,7 +15,7 @@
 
 static int check_cheap(struct vhdx *x, struct diag *why)
 {
-	if (x->failed)
+	if (vhdx_failed(x))
 		return diag_fail(why, EIO, "vhdx: an earlier write failed");
 	if (x->hdr.seq > UINT64_MAX - SEQ_RESERVE)
 		return diag_fail(why, ERR_UNSUPP, "vhdx: header, the sequence "
@@ -86,7 +86,7 @@ int vhdx_barrier(struct vhdx *x)
 	int ret = dev_flush(x->file);
 
 	if (ret)
-		x->failed = true;
+		vhdx_fail(x);
 	return ret;
 }
 
@@ -94,7 +94,7 @@ static int touch_locked(struct vhdx *x)
 {
 	int ret = 0;
 
-	if (x->failed)
+	if (vhdx_failed(x))
 		return -EIO;
 	if (x->touched)
 		return 0;
@@ -115,7 +115,7 @@ int vhdx_touch(struct vhdx *x)
 {
 	int ret;
 
-	if (__atomic_load_n(&x->failed, __ATOMIC_RELAXED))
+	if (vhdx_failed(x))
 		return -EIO;
 	if (__atomic_load_n(&x->touched, __ATOMIC_ACQUIRE))
 		return 0;
@@ -137,10 +137,10 @@ void vhdx_end(struct vhdx *x)
 {
 	uint64_t end = max_of(x->space.end, x->keep_size);
 
-	if (!x->dev.writing || vhdx_flush(&x->dev) || x->failed)
+	if (!x->dev.writing || vhdx_flush(&x->dev) || vhdx_failed(x))
 		return;
 	if (x->log.active)
 		end_log(x);
-	if (!x->failed && !x->log.active && dev_size(x->file) > end)
+	if (!vhdx_failed(x) && !x->log.active && dev_size(x->file) > end)
 		dev_file_truncate(x->file, end);
 }

@@ -188,7 +188,7 @@ static int change_block(struct vhdx *x, const struct change *c)
 	int ret;
 
 	pthread_mutex_lock(&x->lock);
-	ret = x->failed ? -EIO : change_locked(x, c);
+	ret = vhdx_failed(x) ? -EIO : change_locked(x, c);
 	pthread_mutex_unlock(&x->lock);
 	/* Even a change that failed may have left payload behind. */
 	__atomic_store_n(&x->wrote, true, __ATOMIC_RELEASE);
@@ -285,7 +285,7 @@ static int zero_state(struct vhdx *x, const struct change *c)
 	int ret;
 
 	pthread_mutex_lock(&x->lock);
-	ret = x->failed ? -EIO : vhdx_bat_get(x, c->blk, &e);
+	ret = vhdx_failed(x) ? -EIO : vhdx_bat_get(x, c->blk, &e);
 	if (!ret && e.state != VHDX_ZERO)
 		ret = vhdx_bat_set(x, c->blk, VHDX_ZERO, 0);
 	pthread_mutex_unlock(&x->lock);
