@@ -9,7 +9,8 @@ import pytest
 from ntfsvol import mkntfs, mounted, script, sound
 
 KEEP, PUNCH, ZERO = 1, 2, 16
-NAMES = ["a", "b", "long-" + "n" * 200, "ü-ñ-日本", "with.dot", "UPPER", "𝄞"]
+NAMES = ["a", "b", "long-" + "n" * 200, "ü-ñ-日本", "with.dot", "UPPER",
+         "𝄞"]
 
 
 class Model:

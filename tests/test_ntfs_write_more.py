@@ -399,8 +399,11 @@ def same_by_both(tool, img, *options):
     ask = "\n".join(ask) + "\n"
     reader = script(tool, img, ask, "-r", *opts)
     engine = script(tool, img, ask, "-r", "-w", *opts)
+    # Where the data of a file that cannot be read lies means nothing.
     wrong = [x for x in zip(ask.splitlines(), reader, engine)
-             if x[1] != x[2]] if len(reader) == len(engine) else None
+             if x[1] != x[2] and not (x[0].startswith("seek")
+                                      and x[2] == "error EOPNOTSUPP")
+             ] if len(reader) == len(engine) else None
     if wrong is None:
         wrong = [x for x in zip(reader, engine) if x[0] != x[1]]
     assert not wrong, "\n".join(map(str, wrong[:20]))
@@ -455,7 +458,7 @@ def test_ntfs_engines_agree_on_links(tool, img):
     lx = (struct.pack("<IHH", 0xA000001D, len(wsl), 0) + wsl).hex()
     wof = (struct.pack("<IHH", 0x80000017, 16, 0)
            + struct.pack("<IIII", 1, 2, 1, 0)).hex()
-    cloud = (struct.pack("<IHH", 0x9000101A, 4, 0) + b"abcd").hex()
+    dedup = (struct.pack("<IHH", 0x80000013, 4, 0) + b"abcd").hex()
     text = """
         mkdir /Users 755
         mkdir /Users/Joe%20B 755
@@ -468,12 +471,12 @@ def test_ntfs_engines_agree_on_links(tool, img):
         "up": symlink_data("..\\..\\users\\JOE B\\FILE", 1),
         "abs": symlink_data("\\??\\C:\\users\\joe b\\file", 0),
         "gone": symlink_data("\\??\\C:\\nowhere\\at all", 0),
-        "lx": lx, "wof": wof, "cloud": cloud,
+        "lx": lx, "wof": wof, "dedup": dedup,
         "strange": struct.pack("<IHH", 0xA0000099, 4, 0).hex() + "00000000",
     }
     for name, data in links.items():
         text += f"create /a/b/{name} 644\n"
-        if name in ("wof", "cloud"):
+        if name in ("wof", "dedup"):
             text += f"truncate /a/b/{name} 3000\n"
         text += f"setx /a/b/{name} system.ntfs_reparse_data {data}\n"
     for name, target in (("j1", "\\??\\C:\\USERS"), ("j2", "\\??\\D:\\x"),
@@ -486,7 +489,7 @@ def test_ntfs_engines_agree_on_links(tool, img):
     same_by_both(tool, img)
     out = script(tool, img, "create /x 644\n" + "".join(
         f"readlink /a/b/{x}\n" for x in ("up", "abs", "j1", "lx")) +
-        "cat /a/b/wof 0 10\ncat /a/b/cloud 0 10\nwrite /a/b/wof 0 10 1\n")
+        "cat /a/b/wof 0 10\ncat /a/b/dedup 0 10\nwrite /a/b/wof 0 10 1\n")
     assert out[1:5] == ["../../Users/Joe B/file", "../../Users/Joe B/file",
                         "../../Users", "../linux/path"]
     assert out[5:] == ["error EOPNOTSUPP"] * 3
