@@ -157,6 +157,9 @@ int ntfs_rec_get(struct ntfs *v, uint64_t num, struct ntfs_rec *out)
 		return ret;
 	c = block;
 	ret = check_state(c->state[num % per]);
+	/* Storage may come back: it is asked again next time. */
+	if (ret == -EIO)
+		cache_drop(cache, key);
 	if (!ret)
 		ret = ntfs_rec_decode(c->data + num % per * v->geo.record_size,
 				      v->geo.record_size, out);
