@@ -311,3 +311,64 @@ def test_glue_mount_on_a_given_dev_fuse(program, tmp_path):
     finally:
         if mount_line(tmp_path):
             subprocess.run(["umount", "-l", str(tmp_path)], check=False)
+
+
+def test_glue_bind_mounts_go_as_well(program, tmp_path):
+    with memfs(program) as m:
+        subprocess.run(["mount", "--bind", str(m.dir), str(tmp_path)],
+                       check=True)
+        assert m.signal()[0] == 0
+        assert not mount_line(m.dir) and not mount_line(tmp_path)
+
+
+def test_glue_mount_kept_by_another_namespace_ends_anyway(program):
+    with memfs(program) as m:
+        other = subprocess.Popen(["unshare", "--mount", "sleep", "30"])
+        time.sleep(0.3)
+        try:
+            (m.dir / "a").write_text("x")
+            code, syncs = m.signal()
+            assert code == 0 and syncs >= 1
+        finally:
+            other.kill()
+            other.wait()
+
+
+def test_glue_severed_connection_leaves_no_dead_mount(program):
+    with memfs(program) as m:
+        minor = os.minor(os.stat(m.dir).st_dev)
+        abort = pathlib.Path(f"/sys/fs/fuse/connections/{minor}/abort")
+        if not abort.exists():
+            subprocess.run(["mount", "-t", "fusectl", "none",
+                            "/sys/fs/fuse/connections"], check=True)
+            abort.write_text("1")
+            subprocess.run(["umount", "/sys/fs/fuse/connections"], check=True)
+        else:
+            abort.write_text("1")
+        m.result()
+        assert not mount_line(m.dir)
+
+
+def test_glue_second_signal_does_not_wait(program):
+    with memfs(program) as m:
+        h = open(m.dir / "a", "wb", buffering=0)
+        m.proc.send_signal(signal.SIGTERM)
+        m.proc.send_signal(signal.SIGINT)
+        assert m.result()[0] == 0
+        close_dead(h)
+        assert not mount_line(m.dir)
+
+
+def test_glue_busy_end_spares_what_is_mounted_below(program):
+    """Detaching twice would take away the mount that ours stands on."""
+    with memfs(program) as lower:
+        upper = subprocess.Popen([program, str(lower.dir)], text=True,
+                                 stdout=subprocess.PIPE)
+        assert upper.stdout.readline() == "ready\n"
+        h = open(lower.dir / "a", "wb", buffering=0)	# in the upper one
+        upper.send_signal(signal.SIGTERM)
+        assert upper.communicate(timeout=10)[0].startswith("end 0")
+        close_dead(h)
+        assert mount_line(lower.dir)
+        assert os.listdir(lower.dir) == []
+        assert lower.signal()[0] == 0

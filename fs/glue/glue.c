@@ -2,6 +2,7 @@
 #include "fs/glue/glue_int.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -156,7 +157,6 @@ int glue_new(struct tree *t, const struct glue_opts *opts, struct glue **out,
 	g->minor = -1;
 	g->read_only = opts->read_only || !t->writable;
 	g->frozen = g->read_only && t->frozen;
-	pthread_mutex_init(&g->se_lock, NULL);
 	glue_files_init(g);
 	glue_view_init(g);
 	choose_timeouts(g);
@@ -191,17 +191,31 @@ int glue_mount(struct glue *g, const char *dir, struct diag *why)
 	return ret;
 }
 
-/* Closes the session: what is still mounted answers ENOTCONN from now on. */
+/* Closes our /dev/fuse: what is still mounted answers ENOTCONN from now on.
+ * fuse_session_unmount(), which alone frees what the session holds, would
+ * detach whatever is at the mount point by now, unless its file says that the
+ * mount has gone: so does a pipe that nobody reads. */
+static void sever(struct glue *g)
+{
+	int p[2];
+
+	if (pipe2(p, O_CLOEXEC))
+		return;
+	close(p[0]);
+	dup3(p[1], fuse_session_fd(g->se), O_CLOEXEC);
+	close(p[1]);
+}
+
 static void end_session(struct glue *g)
 {
-	pthread_mutex_lock(&g->se_lock);
-	if (g->se) {
+	if (g->mounted) {
+		sever(g);
 		fuse_session_unmount(g->se);
-		fuse_session_destroy(g->se);
 	}
+	if (g->se)
+		fuse_session_destroy(g->se);
 	g->se = NULL;
 	g->mounted = false;
-	pthread_mutex_unlock(&g->se_lock);
 }
 
 void glue_unmount(struct glue *g)
@@ -243,6 +257,7 @@ int glue_loop(struct glue *g)
 	}
 	end_session(g);
 	glue_ctl_join(g);
+	glue_unmount_dead(g);
 	glue_dirs_end(g);
 	glue_files_end(g);
 	err = tree_sync(g->tree, 0, false);
@@ -278,6 +293,7 @@ void glue_free(struct glue *g)
 {
 	if (!g)
 		return;
+	glue_unmount(g);
 	end_session(g);
 	glue_dirs_end(g);
 	glue_files_end(g);
@@ -292,7 +308,6 @@ void glue_free(struct glue *g)
 	if (g->zero_fd >= 0)
 		close(g->zero_fd);
 	pthread_mutex_destroy(&g->files.lock);
-	pthread_mutex_destroy(&g->se_lock);
 	free(g->fsname);
 	free(g->subtype);
 	free(g->dir);

@@ -27,6 +27,7 @@ enum {				/* bits of glue_ctl.state */
 	LEAVING = 1 << 1,	/* the thread for it runs */
 	DETACHED = 1 << 2,	/* the loop must be ended by hand */
 	LOOP_OVER = 1 << 3,
+	UNMOUNTED = 1 << 4,	/* the loop should end by itself */
 };
 
 struct glue_ctl {
@@ -42,6 +43,8 @@ struct glue_ctl {
 	struct sigaction old;	/* of SIGURG */
 };
 
+/* Milliseconds from the unmounting to the end of the last request. */
+#define LAST_WORDS 2000
 /* Nobody else uses it, and by default it does nothing. */
 #define KICK SIGURG
 
@@ -123,28 +126,40 @@ static void sync_mount(const char *dir)
 	close(fd);
 }
 
-/* The loop ends by itself when nothing is mounted any more. A mount that
- * others keep busy is only detached: then the loop is told. */
-static void leave(struct glue *g)
+static int unmount_one(const char *dir)
 {
 	const struct timespec moment = { .tv_nsec = 20000000 };
-	char *dir = NULL;
-	int ret = -ENOENT;
 
-	glue_find_mount(g, &dir);
-	if (dir)
-		sync_mount(dir);
-	for (int i = 0; dir && i < 10; i++) {
-		ret = glue_umount(dir, false);
+	for (int i = 0; i < 10; i++) {
+		int ret = glue_umount(dir, false);
+
 		if (ret != -EBUSY)
-			break;
+			return ret;
 		nanosleep(&moment, NULL);
 	}
-	if (dir && ret)
+	return -EBUSY;
+}
+
+/* The loop ends by itself when nothing is mounted any more. A mount that
+ * others keep busy is only detached: then the loop is told, as it is when
+ * the mount lives on in a namespace that we cannot see. The last of several
+ * places goes last: until then the device's number is ours. */
+static void leave(struct glue *g)
+{
+	int n, ret = -ENOENT;
+	char *dir;
+
+	n = glue_find_mount(g, &dir);
+	if (dir)
+		sync_mount(dir);
+	for (; n > 1 && !glue_umount(dir, true); n = glue_find_mount(g, &dir))
+		free(dir);
+	if (dir)
+		ret = unmount_one(dir);
+	if (ret == -EBUSY)
 		glue_umount(dir, true);
 	free(dir);
-	if (ret)
-		set_state(g->ctl, DETACHED);
+	set_state(g->ctl, ret ? DETACHED : UNMOUNTED);
 }
 
 static void *leaver_main(void *arg)
@@ -195,6 +210,8 @@ static void *ctl_main(void *arg)
 
 	while (!(state_of(c) & LOOP_OVER)) {
 		bool kick = state_of(c) & DETACHED;
+		bool soon = state_of(c) & UNMOUNTED;
+		int n;
 
 		/* A signal that comes just before the loop sleeps is lost on
 		 * it: so it is sent until the loop is over. */
@@ -202,8 +219,11 @@ static void *ctl_main(void *arg)
 			fuse_session_exit(g->se);
 			pthread_kill(c->loop, KICK);
 		}
-		if (poll(p, 2, kick ? 20 : -1) < 0)
+		n = poll(p, 2, kick ? 20 : soon ? LAST_WORDS : -1);
+		if (n < 0)
 			continue;
+		if (!n && soon)
+			set_state(c, DETACHED);
 		if (p[1].revents)
 			eventfd_read(c->wake, &ignored);
 		if (p[0].revents)

@@ -52,8 +52,7 @@ struct glue {
 	struct glue_opts opts;		/* strings are not kept */
 	char *fsname, *subtype;		/* owned */
 	char *dir;			/* owned; NULL before glue_mount */
-	struct fuse_session *se;	/* owned; see se_lock */
-	pthread_mutex_t se_lock;	/* around ending the session */
+	struct fuse_session *se;	/* owned; NULL after the loop */
 	bool read_only;
 	bool frozen;			/* read-only, and nobody else writes */
 	bool no_open, no_opendir;	/* the kernel agreed */
@@ -225,10 +224,12 @@ void glue_ctl_stop(struct glue *g);
 /* The minor number of a mount's device, from its /dev/fuse, or -1. */
 int glue_connection(int fd);
 /* The mount point, from the kernel's own table: *out is the caller's, NULL
- * when nothing of ours is mounted. */
+ * when nothing of ours is mounted. Returns at how many places we are. */
 int glue_find_mount(struct glue *g, char **out);
 /* 0, or -EBUSY and the like; lazy: detaches a busy one. */
 int glue_umount(const char *dir, bool lazy);
+/* After the session's end: detaches what is still mounted of us. */
+void glue_unmount_dead(struct glue *g);
 void glue_read_ahead(struct glue *g);
 
 #endif

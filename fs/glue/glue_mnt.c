@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -97,6 +98,7 @@ int glue_find_mount(struct glue *g, char **out)
 	char *text = NULL, *found = NULL;
 	size_t room = 0;
 	struct line l;
+	int n = 0;
 
 	*out = NULL;
 	if (!f)
@@ -104,6 +106,7 @@ int glue_find_mount(struct glue *g, char **out)
 	while (getline(&text, &room, f) > 0) {
 		if (!split(text, &l) || !is_ours(g, &l))
 			continue;
+		n++;
 		/* The place that we were told wins over bind mounts. */
 		if (!found || !strcmp(l.dir, g->dir)) {
 			free(found);
@@ -113,7 +116,7 @@ int glue_find_mount(struct glue *g, char **out)
 	free(text);
 	fclose(f);
 	*out = found;
-	return 0;
+	return found ? n : 0;
 }
 
 static int run_fusermount(const char *dir, bool lazy)
@@ -146,6 +149,30 @@ int glue_umount(const char *dir, bool lazy)
 	if (errno != EPERM)
 		return -errno;
 	return run_fusermount(dir, lazy);
+}
+
+/* Once nobody serves it, our mount answers ENOTCONN. One that answers belongs
+ * to somebody else, who got our number after us. */
+static bool is_dead(const char *dir)
+{
+	struct statx stx;
+
+	return statx(AT_FDCWD, dir, AT_STATX_FORCE_SYNC | AT_NO_AUTOMOUNT,
+		     STATX_BASIC_STATS, &stx) && errno == ENOTCONN;
+}
+
+void glue_unmount_dead(struct glue *g)
+{
+	bool again = true;
+
+	/* A limit, in case one cannot be unmounted at all. */
+	for (int i = 0; again && i < 64; i++) {
+		char *dir = NULL;
+
+		again = glue_find_mount(g, &dir) > 0 && is_dead(dir) &&
+			!glue_umount(dir, true);
+		free(dir);
+	}
 }
 
 /* The kernel reads ahead 128 KiB on a FUSE mount; a request may be 1 MiB. Root
