@@ -137,11 +137,13 @@ struct tree_ops {
 		       uint64_t len, bool for_write, struct tree_extent *ext,
 		       int max);
 	/* SEEK_DATA / SEEK_HOLE. */
-	off_t (*seek)(struct tree *t, struct tree_file *f, off_t off, int whence);
+	off_t (*seek)(struct tree *t, struct tree_file *f, off_t off,
+		      int whence);
 	/* As getxattr(2): size 0 asks for the length. */
 	ssize_t (*getxattr)(struct tree *t, uint64_t id, const char *name,
 			    void *buf, size_t size);
-	ssize_t (*listxattr)(struct tree *t, uint64_t id, char *buf, size_t size);
+	ssize_t (*listxattr)(struct tree *t, uint64_t id, char *buf,
+			     size_t size);
 	int (*statfs)(struct tree *t, struct statvfs *out);
 
 	/* Would begin_write succeed? Changes nothing. */
@@ -230,7 +232,8 @@ int tree_create(struct tree *t, uint64_t dir, const char *name,
 		const struct tree_new *what, struct tree_attr *out);
 int tree_link(struct tree *t, uint64_t id, uint64_t dir, const char *name,
 	      struct tree_attr *out);
-int tree_remove(struct tree *t, uint64_t dir, const char *name, bool dir_wanted);
+int tree_remove(struct tree *t, uint64_t dir, const char *name,
+		bool dir_wanted);
 int tree_rename(struct tree *t, uint64_t dir, const char *name, uint64_t ndir,
 		const char *nname, unsigned flags);
 int tree_setattr(struct tree *t, uint64_t id, const struct tree_attr *set,

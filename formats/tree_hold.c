@@ -51,7 +51,8 @@ void tree_hold_table_free(struct tree_hold_table *h)
 		uint64_t key;
 		void *hold;
 
-		for (size_t k = 0; map_next(&h->shards[i].map, &k, &key, &hold);)
+		for (size_t k = 0;
+		     map_next(&h->shards[i].map, &k, &key, &hold);)
 			free(hold);
 		map_free(&h->shards[i].map);
 		pthread_cond_destroy(&h->shards[i].changed);

@@ -100,7 +100,8 @@ static void warn(void *ctx, const char *text)
 }
 
 static void set_flags(const struct vhdfs_opts *o,
-		      const struct session_request *req, struct view_image_opts *v)
+		      const struct session_request *req,
+		      struct view_image_opts *v)
 {
 	v->part = o->part;
 	v->disk.want_write = !req->read_only;
@@ -165,8 +166,10 @@ static int open_image(void *opts, const struct session_request *req,
 		ret = view_image_open(req->image, &v, &view, not_writable, why);
 	if (ret)
 		return ret;
-	for (size_t i = 0; v.volume.warn && disk_note(view_image_disk(view), i); i++)
-		v.volume.warn(v.volume.warn_ctx, disk_note(view_image_disk(view), i));
+	for (size_t i = 0; v.volume.warn && disk_note(view_image_disk(view), i);
+	     i++)
+		v.volume.warn(v.volume.warn_ctx,
+			      disk_note(view_image_disk(view), i));
 	*tree = view_image_tree(view);
 	*state = view;
 	return 0;

@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -49,6 +50,14 @@ def peer():
             pytest.skip(f"{name} is not installed")
         return path
     return find
+
+
+def open_up(path):
+    """Lets other users reach path: pytest makes its directories private."""
+    for d in [path, *path.parents]:
+        if str(d) == tempfile.gettempdir() or d.stat().st_uid != os.getuid():
+            break
+        d.chmod(d.stat().st_mode | 0o755)
 
 
 def run(*args, stdin=None, check=True, timeout=300, **kw):

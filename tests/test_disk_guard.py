@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 import disks
+from conftest import open_up
 from make import chain
 from make.chain import MIB, new_id
 
@@ -395,8 +396,7 @@ def test_guard_read_only_file_system(show, image, tmp_path):
 def test_guard_file_of_somebody_else(tool, image, tmp_path):
     if os.geteuid():
         pytest.skip("needs to be root")
-    for d in [tmp_path, *tmp_path.parents[:2]]:
-        d.chmod(0o755)
+    open_up(tmp_path)
     image.chmod(0o644)
     d = disks.show(image, "-w", "-c", program=tool("disktool"), user=65534,
                    script="begin\nread 0 1\n")

@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from conftest import open_up
+
 
 class Holder:
     """A locktool that keeps what it took until it is closed."""
@@ -206,8 +208,7 @@ def test_lock_registry_of_a_dead_process_is_not_believed(hold, image, tmp_path):
 def test_lock_of_another_user_is_said_to_be_that(hold, image, tmp_path):
     if os.geteuid():
         pytest.skip("needs to be root")
-    for d in [tmp_path, *tmp_path.parents[:2]]:
-        d.chmod(0o755)
+    open_up(tmp_path)
     assert hold(image).say("write") == "ok"
     got = hold(image, user=65534).say("read")
     assert got.endswith("in use by a process of another user")

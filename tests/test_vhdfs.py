@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from conftest import run
+from conftest import open_up, run
 from mounts import (VHDFS, as_user, fingerprint, let_go, make_disk, mount,
                     mounted, options_of, pid_of, unprivileged, vhdfs,
                     wait_gone)
@@ -321,10 +321,7 @@ def test_after_unmount_the_image_is_free(tmp_path):
 
 
 def test_unprivileged_user(tmp_path):
-    os.chmod(tmp_path, 0o755)
-    for p in tmp_path.parents:
-        if str(p).startswith("/tmp/"):
-            os.chmod(p, 0o755)
+    open_up(tmp_path)
     with unprivileged() as ids:
         image = make_disk(tmp_path / "a.vhdx")
         m = tmp_path / "m"

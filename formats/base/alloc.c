@@ -21,7 +21,8 @@ unsigned long mem_fail_nth(unsigned long n)
 
 static int trapped(void)
 {
-	unsigned long nth = atomic_load_explicit(&fail_at, memory_order_relaxed);
+	unsigned long nth =
+		atomic_load_explicit(&fail_at, memory_order_relaxed);
 
 	if (!nth)
 		return 0;

@@ -7,10 +7,13 @@
 #include <stdlib.h>
 
 /* n * size zeroed bytes, or NULL (also when the product overflows). */
-void *mem_zalloc(size_t n, size_t size) __attribute__((malloc, warn_unused_result));
+void *mem_zalloc(size_t n, size_t size)
+	__attribute__((malloc, warn_unused_result));
 /* The same, not zeroed. */
-void *mem_alloc(size_t n, size_t size) __attribute__((malloc, warn_unused_result));
-void *mem_realloc(void *p, size_t n, size_t size) __attribute__((warn_unused_result));
+void *mem_alloc(size_t n, size_t size)
+	__attribute__((malloc, warn_unused_result));
+void *mem_realloc(void *p, size_t n, size_t size)
+	__attribute__((warn_unused_result));
 char *mem_strdup(const char *s) __attribute__((malloc, warn_unused_result));
 char *mem_printf(const char *fmt, ...)
 	__attribute__((malloc, warn_unused_result, format(printf, 1, 2)));

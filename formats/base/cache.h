@@ -23,7 +23,8 @@ void cache_free(struct cache *c);	/* takes NULL */
 int cache_get(struct cache *c, uint64_t key, const void **block);
 void cache_put(struct cache *c, const void *block);
 /* Copies len bytes at off of the block. */
-int cache_copy(struct cache *c, uint64_t key, size_t off, void *buf, size_t len);
+int cache_copy(struct cache *c, uint64_t key, size_t off, void *buf,
+	       size_t len);
 /* Changes a cached block in place if it is there (write-through users). */
 void cache_update(struct cache *c, uint64_t key, size_t off, const void *buf,
 		  size_t len);

@@ -104,7 +104,7 @@ int dev_map(struct dev *dev, uint64_t off, uint64_t len, struct dev_run *runs,
 		return -EINVAL;
 	if (dev->ops->map)
 		return dev->ops->map(dev, off, len, runs, max);
-	runs[0] = (struct dev_run) { .kind = DEV_RUN_READ, .fd = -1, .len = len };
+	runs[0] = (struct dev_run){.kind = DEV_RUN_READ, .fd = -1, .len = len};
 	return 1;
 }
 

@@ -43,9 +43,11 @@ struct dev_ops {
 	void (*close)(struct dev *dev);
 	/* All len bytes, or -errno. dev.c has checked the range. */
 	int (*read)(struct dev *dev, void *buf, size_t len, uint64_t off);
-	int (*write)(struct dev *dev, const void *buf, size_t len, uint64_t off);
+	int (*write)(struct dev *dev, const void *buf, size_t len,
+		     uint64_t off);
 	/* Reads give zeros afterwards. NULL: dev.c writes zeros. */
-	int (*zero)(struct dev *dev, uint64_t off, uint64_t len, bool may_unmap);
+	int (*zero)(struct dev *dev, uint64_t off, uint64_t len,
+		    bool may_unmap);
 	/* A hint: contents undefined afterwards. NULL: nothing happens. */
 	int (*discard)(struct dev *dev, uint64_t off, uint64_t len);
 	int (*resize)(struct dev *dev, uint64_t size, struct diag *why);

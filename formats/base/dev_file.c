@@ -60,19 +60,22 @@ static int file_read(struct dev *dev, void *buf, size_t len, uint64_t off)
 	return transfer(file_of(dev)->fd, buf, len, off, false);
 }
 
-static int file_write(struct dev *dev, const void *buf, size_t len, uint64_t off)
+static int file_write(struct dev *dev, const void *buf, size_t len,
+		      uint64_t off)
 {
 	return transfer(file_of(dev)->fd, (uint8_t *)(uintptr_t)buf, len, off,
 			true);
 }
 
-static int file_zero(struct dev *dev, uint64_t off, uint64_t len, bool may_unmap)
+static int file_zero(struct dev *dev, uint64_t off, uint64_t len,
+		     bool may_unmap)
 {
 	static const uint8_t zeros[64 << 10];
 	struct dev_file *f = file_of(dev);
 	int mode = may_unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
 
-	if (!fallocate(f->fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len))
+	if (!fallocate(f->fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)off,
+		       (off_t)len))
 		return 0;
 	if (errno != EOPNOTSUPP && errno != ENODEV && errno != EINVAL)
 		return -errno;
@@ -158,9 +161,9 @@ static int file_size(int fd, const char *path, uint64_t *size, struct diag *why)
 	if (S_ISDIR(st.st_mode))
 		return diag_fail(why, EISDIR, "%s: is a directory", path);
 	if (!S_ISREG(st.st_mode))
-		return diag_fail(why, EINVAL,
-				 "%s: neither a regular file nor a block device",
-				 path);
+		return diag_fail(
+			why, EINVAL,
+			"%s: neither a regular file nor a block device", path);
 	*size = (uint64_t)st.st_size;
 	return 0;
 }

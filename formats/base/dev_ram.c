@@ -50,14 +50,16 @@ static void ram_close(struct dev *dev)
 static int read_base(struct dev_ram *r, uint8_t *buf, size_t len, uint64_t off)
 {
 	uint64_t size = dev_size(r->base);
-	size_t have = off >= size ? 0 : (size_t)min_of((uint64_t)len, size - off);
+	size_t have =
+		off >= size ? 0 : (size_t)min_of((uint64_t)len, size - off);
 
 	memset(buf + have, 0, len - have);
 	return dev_read(r->base, buf, have, have ? off : 0);
 }
 
 /* Bytes from off up to which all pages are in memory, or all are not. */
-static size_t same_kind(struct dev_ram *r, uint64_t off, uint64_t len, void **page)
+static size_t same_kind(struct dev_ram *r, uint64_t off, uint64_t len,
+			void **page)
 {
 	uint64_t idx = off / DEV_RAM_PAGE;
 	uint64_t n = DEV_RAM_PAGE - off % DEV_RAM_PAGE;
@@ -222,8 +224,9 @@ static int map_base(struct dev_ram *r, uint64_t off, uint64_t len,
 	uint64_t size = dev_size(r->base);
 
 	if (off < size)
-		return dev_map(r->base, off, min_of(len, size - off), runs, max);
-	runs[0] = (struct dev_run) { .kind = DEV_RUN_ZERO, .fd = -1, .len = len };
+		return dev_map(r->base, off, min_of(len, size - off), runs,
+			       max);
+	runs[0] = (struct dev_run){.kind = DEV_RUN_ZERO, .fd = -1, .len = len};
 	return 1;
 }
 

@@ -29,7 +29,8 @@ static int slice_read(struct dev *dev, void *buf, size_t len, uint64_t off)
 	return dev_read(s->base, buf, len, s->start + off);
 }
 
-static int slice_write(struct dev *dev, const void *buf, size_t len, uint64_t off)
+static int slice_write(struct dev *dev, const void *buf, size_t len,
+		       uint64_t off)
 {
 	struct dev_slice *s = slice_of(dev);
 
@@ -94,7 +95,8 @@ int dev_slice_new(struct dev *base, uint64_t off, uint64_t len,
 	if (!range_within(off, len, dev_size(base)))
 		return diag_fail(why, ERR_CORRUPT,
 				 "slice: %llu bytes at %llu end beyond %llu",
-				 (unsigned long long)len, (unsigned long long)off,
+				 (unsigned long long)len,
+				 (unsigned long long)off,
 				 (unsigned long long)dev_size(base));
 	s = mem_new(struct dev_slice);
 	if (!s)

@@ -12,22 +12,25 @@
 #include <stdint.h>
 #include <string.h>
 
-#define IMGFS_DISK_INT(bits, order)					\
-typedef struct { uint8_t b[bits / 8]; } order##bits##_t;		\
-static_assert(sizeof(order##bits##_t) == bits / 8, "disk integer size");	\
-static inline uint##bits##_t order##bits(order##bits##_t raw)		\
-{									\
-	uint##bits##_t v;						\
-	memcpy(&v, raw.b, sizeof(v));					\
-	return order##bits##toh(v);					\
-}									\
-static inline order##bits##_t to_##order##bits(uint##bits##_t v)		\
-{									\
-	order##bits##_t raw;						\
-	v = hto##order##bits(v);						\
-	memcpy(raw.b, &v, sizeof(v));					\
-	return raw;							\
-}
+#define IMGFS_DISK_INT(bits, order)                                            \
+	typedef struct {                                                       \
+		uint8_t b[bits / 8];                                           \
+	} order##bits##_t;                                                     \
+	static_assert(sizeof(order##bits##_t) == bits / 8,                     \
+		      "disk integer size");                                    \
+	static inline uint##bits##_t order##bits(order##bits##_t raw)          \
+	{                                                                      \
+		uint##bits##_t v;                                              \
+		memcpy(&v, raw.b, sizeof(v));                                  \
+		return order##bits##toh(v);                                    \
+	}                                                                      \
+	static inline order##bits##_t to_##order##bits(uint##bits##_t v)       \
+	{                                                                      \
+		order##bits##_t raw;                                           \
+		v = hto##order##bits(v);                                       \
+		memcpy(raw.b, &v, sizeof(v));                                  \
+		return raw;                                                    \
+	}
 
 IMGFS_DISK_INT(16, le)
 IMGFS_DISK_INT(32, le)

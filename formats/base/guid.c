@@ -34,7 +34,8 @@ int guid_random(struct guid *g)
 	return 0;
 }
 
-static const char *format(const struct guid *g, const uint8_t *order, char *text)
+static const char *format(const struct guid *g, const uint8_t *order,
+			  char *text)
 {
 	char *p = text;
 

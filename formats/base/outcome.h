@@ -42,7 +42,8 @@ struct outcome_row {
 /* Never NULL: unknown codes give the row of OUT_FAILED. */
 const struct outcome_row *outcome_find(enum outcome code);
 
-/* The outcome that a negative errno stands for where nothing better is known. */
+/* The outcome that a negative errno stands for where nothing better is known.
+ */
 enum outcome outcome_of_errno(int code);
 
 #endif

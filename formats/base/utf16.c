@@ -32,7 +32,8 @@ static size_t put_utf8(uint32_t c, uint8_t *d)
 	return 4;
 }
 
-static int to_utf8(const uint8_t *src, size_t n, bool be, char *dst, size_t size)
+static int to_utf8(const uint8_t *src, size_t n, bool be, char *dst,
+		   size_t size)
 {
 	size_t out = 0;
 
@@ -103,7 +104,8 @@ static void put_unit(uint8_t *d, uint32_t u, bool be)
 	d[be ? 1 : 0] = (uint8_t)u;
 }
 
-static int to_utf16(const uint8_t *s, size_t len, bool be, uint8_t *d, size_t max)
+static int to_utf16(const uint8_t *s, size_t len, bool be, uint8_t *d,
+		    size_t max)
 {
 	size_t n = 0;
 

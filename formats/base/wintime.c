@@ -20,7 +20,8 @@ uint64_t wintime_from_timespec(struct timespec ts)
 	/* Windows takes FILETIME as signed. */
 	if (ts.tv_sec >= (time_t)(INT64_MAX / TICKS) - EPOCH)
 		return INT64_MAX;
-	return (uint64_t)(ts.tv_sec + EPOCH) * TICKS + (uint64_t)ts.tv_nsec / 100;
+	return (uint64_t)(ts.tv_sec + EPOCH) * TICKS +
+	       (uint64_t)ts.tv_nsec / 100;
 }
 
 uint32_t wintime_vhd_now(void)

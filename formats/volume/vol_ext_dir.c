@@ -216,7 +216,8 @@ static int emit_one(struct listing *l, const struct ext_dirent *e,
 
 	if (!e->ino || is_dot(e))
 		return 0;
-	if (memchr(e->name, '/', e->name_len) || memchr(e->name, 0, e->name_len))
+	if (memchr(e->name, '/', e->name_len) ||
+	    memchr(e->name, 0, e->name_len))
 		return -ERR_CORRUPT;
 	memcpy(name, e->name, e->name_len);
 	name[e->name_len] = '\0';
@@ -259,7 +260,8 @@ static int list_inline(struct listing *l, const struct ext_inode *dir)
 			 INLINE_FIRST);
 	if (!ret && len > INLINE_SECOND)
 		ret = list_block(l, p + INLINE_SECOND,
-				 (uint32_t)(len - INLINE_SECOND), INLINE_SECOND);
+				 (uint32_t)(len - INLINE_SECOND),
+				 INLINE_SECOND);
 	free(p);
 	return ret;
 }

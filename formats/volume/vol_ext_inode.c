@@ -79,7 +79,8 @@ static uint64_t decode_blocks(struct vol_ext *v, const struct ext_inode_disk *d)
 		n << (v->sb.block_bits - 9) : n;
 }
 
-/* Old device numbers are 8:8 in the first word, new ones 12:20 in the second. */
+/* Old device numbers are 8:8 in the first word, new ones 12:20 in the second.
+ */
 static uint32_t decode_rdev(const uint8_t *block)
 {
 	uint32_t old = le32_at(block), new = le32_at(block + 4);

@@ -187,7 +187,8 @@ void vol_ext_inode_noted(struct vol_ext *v, uint32_t ino)
 
 void vol_ext_all_noted(struct vol_ext *v)
 {
-	memset(v->lib->dirty_inodes, 0xff, v->lib->fs->group_desc_count / 8 + 1);
+	memset(v->lib->dirty_inodes, 0xff,
+	       v->lib->fs->group_desc_count / 8 + 1);
 }
 
 /* The kernel leaves the superblock's counts behind the groups'. */

@@ -125,7 +125,8 @@ static int extent_walk(struct vol_ext *v, const struct ext_inode *in,
 		if (i < 0)	/* in front of the first: its leaf says so */
 			i = 0;
 		if ((uint32_t)(i + 1) < n.entries)
-			end = min_of(end, (uint64_t)le32(entry(&n, i + 1)->block));
+			end = min_of(end,
+				     (uint64_t)le32(entry(&n, i + 1)->block));
 		ret = vol_ext_io_get(v->io, blk, &block);
 		if (above)
 			vol_ext_io_put(v->io, above);

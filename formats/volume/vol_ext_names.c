@@ -108,7 +108,8 @@ static int fill_by_lib(struct vol_ext *v, uint32_t dir, uint32_t ino,
 	made.i_flags |= in->i_flags;
 	made.i_projid = in->i_projid;
 	set_owner(&made, what->uid, what->gid);
-	vol_ext_winode_now(&made, EXT_ATIME | EXT_MTIME | EXT_CTIME | EXT_BTIME);
+	vol_ext_winode_now(&made,
+			   EXT_ATIME | EXT_MTIME | EXT_CTIME | EXT_BTIME);
 	return vol_ext_winode_write(v, ino, &made);
 }
 

@@ -158,6 +158,7 @@ int vol_ext_rename(struct tree *t, uint64_t dir, const char *name,
 		ret = vol_ext_winode_touch(v, from.dir.ino,
 					   EXT_MTIME | EXT_CTIME);
 	if (!ret)
-		ret = vol_ext_winode_touch(v, to.dir.ino, EXT_MTIME | EXT_CTIME);
+		ret = vol_ext_winode_touch(v, to.dir.ino,
+					   EXT_MTIME | EXT_CTIME);
 	return ret;
 }

@@ -23,8 +23,10 @@ static int check_features(const struct ext_super_disk *d, struct diag *why)
 		return diag_fail(why, ERR_UNSUPP, "ext4: this is the external "
 				 "journal of another volume");
 	if (f & ~(uint32_t)INCOMPAT_KNOWN)
-		return diag_fail(why, ERR_UNSUPP, "ext4: superblock, unknown "
-				 "features: 0x%x", f & ~(uint32_t)INCOMPAT_KNOWN);
+		return diag_fail(why, ERR_UNSUPP,
+				 "ext4: superblock, unknown "
+				 "features: 0x%x",
+				 f & ~(uint32_t)INCOMPAT_KNOWN);
 	if (!(le32(d->ro_compat) & EXT_RO_METADATA_CSUM))
 		return 0;
 	if (d->checksum_type != CSUM_TYPE_CRC32C)
@@ -40,7 +42,8 @@ static int check_features(const struct ext_super_disk *d, struct diag *why)
 static int decode_sizes(const struct ext_super_disk *d, struct ext_super *s,
 			struct diag *why)
 {
-	uint32_t log = le32(d->log_block_size), clog = le32(d->log_cluster_size);
+	uint32_t log = le32(d->log_block_size),
+		 clog = le32(d->log_cluster_size);
 	bool wide = s->incompat & EXT_INCOMPAT_64BIT;
 
 	if (log > 6)

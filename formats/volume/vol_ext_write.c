@@ -178,7 +178,8 @@ static int punch(struct vol_ext *v, uint32_t ino, uint64_t off, uint64_t len)
 			return ret;
 	}
 	if (end > last * bs) {
-		int ret = vol_ext_alloc_zero(v, ino, last * bs, end - last * bs);
+		int ret =
+			vol_ext_alloc_zero(v, ino, last * bs, end - last * bs);
 
 		if (ret)
 			return ret;

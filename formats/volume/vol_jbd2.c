@@ -98,7 +98,8 @@ static int begin(struct vol_jbd2 *j, const struct vol_jbd2_source *src,
 				 src->n_blocks, src->block_size);
 	ret = src->read(src->ctx, 0, j->block);
 	if (ret)
-		return diag_fail(why, ret, "journal: superblock cannot be read");
+		return diag_fail(why, ret,
+				 "journal: superblock cannot be read");
 	return decode_super(j, (const void *)j->block, why);
 }
 

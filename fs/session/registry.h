@@ -18,7 +18,8 @@ int registry_add(const char *name, json_t *entry);
 void registry_fail(const char *name, const char *text);
 void registry_remove(const char *name);
 /* The live or failed mount at dir by the program name: its entry, a new
- * reference, or NULL. Entries of dead processes without an error are removed. */
+ * reference, or NULL. Entries of dead processes without an error are removed.
+ */
 json_t *registry_find(const char *name, const char *dir);
 /* The entry of a process that has ended, or NULL if it removed it itself. */
 json_t *registry_take(const char *name, pid_t pid);

@@ -63,8 +63,8 @@ int report_status(const struct diag *why)
 	       why->code == -EMFILE ? EXIT_MOUNT_SYSTEM : EXIT_MOUNT_FAIL;
 }
 
-static void put_json(const char *name, const char *image, const struct diag *why,
-		     int status)
+static void put_json(const char *name, const char *image,
+		     const struct diag *why, int status)
 {
 	const struct outcome_row *row = outcome_find(why->out);
 	json_t *j = json_pack("{s:s, s:i, s:i, s:s, s:s, s:I, s:I}",

@@ -139,15 +139,18 @@ static int wait_end(int pidfd, pid_t pid, unsigned timeout, struct diag *why)
 			    "stays locked until it ends", (int)pid, timeout);
 }
 
-static int verdict(const char *name, const char *dir, pid_t pid, struct diag *why)
+static int verdict(const char *name, const char *dir, pid_t pid,
+		   struct diag *why)
 {
 	json_t *left = registry_take(name, pid);
 	const char *text = json_string_value(json_object_get(left, "error"));
 	int ret = 0;
 
 	if (left)
-		ret = diag_fail(why, EIO, "%s: %s", dir, text ? text :
-				"the daemon died before everything was written");
+		ret = diag_fail(
+			why, EIO, "%s: %s", dir,
+			text ? text
+			     : "the daemon died before everything was written");
 	json_decref(left);
 	return ret;
 }

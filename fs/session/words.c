@@ -167,7 +167,8 @@ static int parse_one(const struct words *w, char *text, struct diag *why)
 		return diag_fail(why, EINVAL, "option %s needs a value: %s=...",
 				 text, text);
 	if ((k->kind == WORD_ON || k->kind == WORD_OFF) && value)
-		return diag_fail(why, EINVAL, "option takes no value: %s", text);
+		return diag_fail(why, EINVAL, "option takes no value: %s",
+				 text);
 	if (k->kind == WORD_PASS)
 		ret = word_list_add(w->pass, text, strlen(text));
 	else

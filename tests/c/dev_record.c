@@ -134,8 +134,8 @@ static const struct dev_ops rec_ops = {
 	.begin_write = rec_begin_write,
 };
 
-int dev_record_new(struct dev *base, const char *record, unsigned long fail_after,
-		   struct dev **out)
+int dev_record_new(struct dev *base, const char *record,
+		   unsigned long fail_after, struct dev **out)
 {
 	struct dev_record *r = mem_new(struct dev_record);
 

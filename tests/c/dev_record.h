@@ -13,7 +13,7 @@
 
 /* Takes base over. fail_after: the n-th change fails with EIO, and all after
  * it (0: never). */
-int dev_record_new(struct dev *base, const char *record, unsigned long fail_after,
-		   struct dev **out);
+int dev_record_new(struct dev *base, const char *record,
+		   unsigned long fail_after, struct dev **out);
 
 #endif

@@ -167,7 +167,8 @@ static void test_names_are_ordered_as_ntfs_does(void)
 	CHECK_INT(ntfs_name_compare(&v, a, 2, c, 2), 1);
 	CHECK_INT(ntfs_name_compare(&v, a, 2, c, 1), 1);
 	CHECK_INT(ntfs_name_compare(&v, a, 2, a, 2), 0);
-	CHECK(ntfs_name_same(&v, a, 2, c, 2) && !ntfs_name_same(&v, a, 2, b, 2));
+	CHECK(ntfs_name_same(&v, a, 2, c, 2) &&
+	      !ntfs_name_same(&v, a, 2, b, 2));
 	free(upcase);
 }
 

@@ -39,10 +39,12 @@ static int parse(const char *text, struct diag *why)
 
 static void test_values_reach_their_fields(void)
 {
-	CHECK_INT(parse("ignore-case,part=label:A\\,B,search=/a,search=\"/b,c\","
-			"size=2m,uid=0,umask=027,attr-timeout=1.5,nofail,"
-			"noexec,x-systemd.automount,X-foo=1,comment=a=b,,",
-			NULL), 0);
+	CHECK_INT(
+		parse("ignore-case,part=label:A\\,B,search=/a,search=\"/b,c\","
+		      "size=2m,uid=0,umask=027,attr-timeout=1.5,nofail,"
+		      "noexec,x-systemd.automount,X-foo=1,comment=a=b,,",
+		      NULL),
+		0);
 	CHECK(t.on && t.uid.set && t.umask.value == 027);
 	CHECK_STR(t.text, "label:A,B");
 	CHECK_INT(t.list.n, 2);

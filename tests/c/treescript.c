@@ -134,7 +134,8 @@ static void find(struct script *s, uint64_t dir, const char *path)
 			continue;
 		}
 		fprintf(s->out, "%c %llu %s\n", type_letter(a.mode),
-			(unsigned long long)(S_ISDIR(a.mode) ? 0 : a.size), sub);
+			(unsigned long long)(S_ISDIR(a.mode) ? 0 : a.size),
+			sub);
 		if (S_ISDIR(a.mode))
 			find(s, v.ids[i], sub);
 	}
@@ -254,7 +255,8 @@ static void do_sha256(struct script *s, const char *path, bool mapped)
 	remove(name);
 }
 
-static void do_map(struct script *s, const char *path, uint64_t off, uint64_t len)
+static void do_map(struct script *s, const char *path, uint64_t off,
+		   uint64_t len)
 {
 	struct tree_file *f;
 	struct tree_attr a;
@@ -522,7 +524,8 @@ static int do_setx(struct script *s, char **w)
 
 static int do_put(struct script *s, char **w)
 {
-	char mode[] = "644", zero[] = "0", create[] = "create", write[] = "writef";
+	char mode[] = "644", zero[] = "0", create[] = "create",
+	     write[] = "writef";
 	char *c[] = { create, w[2], mode };
 	char *d[] = { write, w[2], zero, w[1] };
 	int ret = do_name(s, c, 3);
@@ -549,8 +552,9 @@ static int write_command(struct script *s, char **w, int n, int *ret)
 		*ret = do_write(s, w, true);
 	else if (n == 3 && !strcmp(w[0], "put"))
 		*ret = do_put(s, w);
-	else if (n >= 3 && (!strcmp(w[0], "truncate") || !strcmp(w[0], "chmod") ||
-			    !strcmp(w[0], "chown") || !strcmp(w[0], "utime")))
+	else if (n >= 3 &&
+		 (!strcmp(w[0], "truncate") || !strcmp(w[0], "chmod") ||
+		  !strcmp(w[0], "chown") || !strcmp(w[0], "utime")))
 		*ret = do_setattr(s, w);
 	else if (n == 5 && !strcmp(w[0], "allocate"))
 		*ret = do_allocate(s, w);
@@ -569,7 +573,8 @@ static int write_command(struct script *s, char **w, int n, int *ret)
 static int find_handle(struct script *s, const char *name)
 {
 	for (int i = 0; i < HANDLES; i++)
-		if (s->handles[i].f ? !strcmp(s->handles[i].name, name) : !*name)
+		if (s->handles[i].f ? !strcmp(s->handles[i].name, name)
+				    : !*name)
 			return i;
 	return -1;
 }
