@@ -195,6 +195,23 @@ def test_ntfs_lying_attribute_is_an_error(tool, image, tmp_path, off, value):
         assert t.ask("readlink", "/link") == "file"
 
 
+def test_ntfs_index_in_a_hole_is_no_endless_walk(tool, image, tmp_path):
+    data = bytearray(image.read_bytes())
+    with Tree(tool, image) as t:
+        rec = int(t.ask("stat", "/dir").split()[0])
+    at = attribute(data, rec, 0xa0)
+    pairs = at + struct.unpack_from("<H", data, at + 32)[0]
+    data[pairs:pairs + 8] = b"\5" + (1 << 38).to_bytes(5, "little") + b"\0\0"
+    struct.pack_into("<Q", data, at + 24, (1 << 38) - 1)
+    for off in (40, 48, 56):
+        struct.pack_into("<Q", data, at + off, 1 << 48)
+    bad = tmp_path / "bad.img"
+    bad.write_bytes(data)
+    with Tree(tool, bad) as t:
+        assert t.lines("ls", "/dir") == ["error EUCLEAN"]
+        assert t.ask("stat", "/dir/name 7") == "error EUCLEAN"
+
+
 def test_ntfs_torn_index_block_is_an_error(tool, image, tmp_path):
     data = bytearray(image.read_bytes())
     hits = [i for i in range(0, len(data), 512) if data[i:i + 4] == b"INDX"

@@ -198,18 +198,18 @@ static int list_blocks(struct listing *l, struct ntfs_index *ix, uint64_t idx,
 	int ret = buf ? 0 : -ENOMEM;
 
 	for (; !ret && !l->stopped; idx++, pos = 0) {
-		ret = ntfs_index_used(ix, idx);
-		if (ret <= 0) {
-			if (!ret)
-				continue;
+		uint64_t from = idx;
+
+		ret = ntfs_index_next(ix, &idx);
+		if (ret <= 0)
 			break;
-		}
 		ret = ntfs_index_block(ix, idx, buf, &entries);
 		if (!ret)
-			ret = list_node(l, &entries, idx + 1, pos);
+			ret = list_node(l, &entries, idx + 1,
+					idx == from ? pos : 0);
 	}
 	free(buf);
-	return ret == -ENOENT ? 0 : ret;
+	return ret;
 }
 
 int ntfs_dir_list(struct ntfs *v, uint64_t dir, uint64_t from, bool want_attr,
@@ -231,7 +231,7 @@ int ntfs_dir_list(struct ntfs *v, uint64_t dir, uint64_t from, bool want_attr,
 		slot = 1;
 		pos = 0;
 	}
-	if (!ret && !l.stopped)
+	if (!ret && !l.stopped && ix.large)
 		ret = list_blocks(&l, &ix, slot - 1, pos);
 	ntfs_index_close(&ix);
 	return ret;

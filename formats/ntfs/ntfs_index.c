@@ -71,7 +71,9 @@ static int load_blocks(struct ntfs_index *ix, const struct ntfs_rec *rec,
 	if (ret)
 		return ret == -ENOENT ? 0 : ret;
 	ret = ntfs_stream_load(ix->v, rec, NTFS_AT_BITMAP, name, &ix->bitmap);
-	if (!ret && ix->blocks.resident)
+	/* The size bounds a walk through the bitmap. */
+	if (!ret && (ix->blocks.resident ||
+		     ix->blocks.size > ix->v->geo.size))
 		ret = -ERR_CORRUPT;
 	ix->large = !ret;
 	return ret == -ENOENT ? -ERR_CORRUPT : ret;
@@ -127,16 +129,30 @@ void ntfs_index_close(struct ntfs_index *ix)
 	ix->root = NULL;
 }
 
-int ntfs_index_used(struct ntfs_index *ix, uint64_t idx)
+int ntfs_index_next(struct ntfs_index *ix, uint64_t *idx)
 {
-	uint8_t byte;
-	int ret;
+	uint64_t n = ix->blocks.size / ix->block_size;
+	uint8_t buf[512];
 
-	if (!ix->large || idx >= ix->blocks.size / ix->block_size ||
-	    idx / 8 >= ix->bitmap.size)
-		return -ENOENT;
-	ret = ntfs_stream_read(&ix->bitmap, &byte, 1, idx / 8, true);
-	return ret ? ret : byte >> (idx & 7) & 1;
+	/* A bitmap may be longer than there are blocks, or shorter. */
+	if (ix->bitmap.size < div_up(n, 8))
+		n = ix->bitmap.size * 8;
+	while (*idx < n) {
+		uint64_t first = *idx / 8, left = ix->bitmap.size - first;
+		size_t len = (size_t)min_of(left, (uint64_t)sizeof(buf));
+		int ret = ntfs_stream_read(&ix->bitmap, buf, len, first, true);
+
+		if (ret)
+			return ret;
+		while (*idx < n && *idx / 8 - first < len) {
+			unsigned byte = buf[*idx / 8 - first] >> (*idx & 7);
+
+			if (byte & 1)
+				return 1;
+			*idx = byte ? *idx + 1 : (*idx / 8 + 1) * 8;
+		}
+	}
+	return 0;
 }
 
 int ntfs_index_block(struct ntfs_index *ix, uint64_t idx, uint8_t *buf,

@@ -293,8 +293,8 @@ int ntfs_index_root(const struct ntfs_index *ix, struct ntfs_entries *out);
 /* Block idx into buf (block_size bytes). */
 int ntfs_index_block(struct ntfs_index *ix, uint64_t idx, uint8_t *buf,
 		     struct ntfs_entries *out);
-/* Is block idx in use? idx past the end: -ENOENT. */
-int ntfs_index_used(struct ntfs_index *ix, uint64_t idx);
+/* The first block in use from *idx on: 1, or 0 when there is none. */
+int ntfs_index_next(struct ntfs_index *ix, uint64_t *idx);
 /* Descends: compare says where the wanted key is (<0: before the entry, 0:
  * found, >0: behind) and takes what it wants from the entry. -ENOENT. */
 typedef int (*ntfs_cmp_fn)(void *ctx, const struct ntfs_entry *e);
