@@ -507,3 +507,38 @@ def test_ntfs_engines_agree_on_what_windows_made(tool, corpus, tmp_path, name):
     assert out[:2] == ["ok", "ok"], out
     sound(img)
     same_by_both(tool, img)
+
+
+def test_ntfs_write_streams_as_windows_names_them(tool, img, tmp_path):
+    data = tmp_path / "s"
+    data.write_bytes(os.urandom(100000))
+    ok(tool, img, "create /f 644\nsetx /f user.old 616263\n")
+    out = script(tool, img, f"""
+        stat /f:old
+        open /f:old h r
+        put {data} /f:new
+        stat /f:old
+        cat /f:old 0 10
+        sha256 /f:new
+        write /f:old 1 1 65
+        hread h 0 3
+        close h
+        create /f:old 644
+        truncate /f:new 50000
+        create /f:gone 644
+        unlink /f:gone
+        cat /f:gone 0 1
+        mkdir /f:dir 755
+        rename /f:new /x 0
+        ls /
+        """, "-o", "streams=windows")
+    # The same id from both engines.
+    assert out[0].split()[0] == out[3].split()[0]
+    assert out[4] == "616263" and out[5] == sha(data)
+    assert out[6:13] == ["ok", "614163", "ok", "error EEXIST", "ok", "ok",
+                         "ok"]
+    assert out[13:16] == ["error ENOENT", "error EINVAL", "error ENOENT"]
+    sound(img)
+    with mounted(img, "ro") as d:
+        assert sorted(os.listxattr(f"{d}/f")) == ["user.new", "user.old"]
+        assert os.getxattr(f"{d}/f", "user.new") == data.read_bytes()[:50000]

@@ -13,4 +13,5 @@ formats_volume_libvolume_a_SOURCES += \
 	formats/volume/vol_ntfsw_mirror.c \
 	formats/volume/vol_ntfsw_name.c \
 	formats/volume/vol_ntfsw_node.c \
+	formats/volume/vol_ntfsw_stream.c \
 	formats/volume/vol_ntfsw_xattr.c

@@ -20,6 +20,7 @@ static void close_tree(struct tree *t)
 	if (w->begun && !vol_ntfsw_cache_flush(w->cache))
 		dev_flush(w->dev);
 	map_free(&w->ghosts);
+	vol_ntfsw_streams_free(w);
 	vol_ntfsw_cache_free(w->cache);
 	tree_fini(&w->tree);
 	free(w);

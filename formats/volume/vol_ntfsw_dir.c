@@ -31,6 +31,8 @@ int vol_ntfsw_lookup(struct tree *t, uint64_t dir, const char *name,
 	if (ret)
 		return ret;
 	ret = vol_ntfsw_put(ni, vol_ntfsw_find(ni, &u, &record));
+	if (ret == -ENOENT)
+		return vol_ntfsw_stream_lookup(w, dir, name, out);
 	if (ret)
 		return ret;
 	if (is_ghost(w, ntfs_record_of_id(dir), record) &&

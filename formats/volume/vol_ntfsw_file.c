@@ -12,14 +12,15 @@
 
 #define FILE_OF(f) container_of(f, struct vol_ntfsw_file, file)
 
-int vol_ntfsw_file_open(struct tree *t, uint64_t id, bool write,
-			struct tree_file **out)
+static int check_open(struct vol_ntfsw *w, uint64_t id, bool write)
 {
-	struct vol_ntfsw *w = VOL_NTFSW(t);
-	struct vol_ntfsw_file *f;
+	struct tree_attr a;
 	ntfs_inode *ni;
-	int ret = vol_ntfsw_get(w, id, &ni);
+	int ret;
 
+	if (vol_ntfsw_is_stream(id))
+		return vol_ntfsw_stream_attr(w, id, &a);
+	ret = vol_ntfsw_get(w, id, &ni);
 	if (ret)
 		return ret;
 	ret = vol_ntfsw_readable(ni);
@@ -28,7 +29,16 @@ int vol_ntfsw_file_open(struct tree *t, uint64_t id, bool write,
 		ret = 0;
 	if (!ret && write && ni->mft_no < FILE_first_user)
 		ret = -EPERM;
-	ret = vol_ntfsw_put(ni, ret);
+	return vol_ntfsw_put(ni, ret);
+}
+
+int vol_ntfsw_file_open(struct tree *t, uint64_t id, bool write,
+			struct tree_file **out)
+{
+	struct vol_ntfsw *w = VOL_NTFSW(t);
+	struct vol_ntfsw_file *f;
+	int ret = check_open(w, id, write);
+
 	if (ret)
 		return ret;
 	f = mem_new(struct vol_ntfsw_file);
@@ -59,8 +69,11 @@ ntfs_attr *vol_ntfsw_data(ntfs_inode *ni)
 static int open_data(struct vol_ntfsw *w, uint64_t id, ntfs_inode **ni,
 		     ntfs_attr **na)
 {
-	int ret = vol_ntfsw_get(w, id, ni);
+	int ret;
 
+	if (vol_ntfsw_is_stream(id))
+		return vol_ntfsw_stream_open(w, id, ni, na);
+	ret = vol_ntfsw_get(w, id, ni);
 	if (ret)
 		return ret;
 	ret = vol_ntfsw_readable(*ni);

@@ -28,7 +28,7 @@
 
 #include "formats/base/bounds.h"
 #include "formats/base/map.h"
-#include "formats/ntfs/ntfs_id.h"
+#include "formats/ntfs/ntfs.h"
 #include "formats/volume/vol_ntfsw.h"
 #include "formats/volume/vol_ntfsw_cache.h"
 
@@ -56,6 +56,7 @@ struct vol_ntfsw {
 	} inherit;
 	/* How to find the ghosts again. */
 	struct map ghosts;	/* id -> not NULL */
+	struct map streams;	/* id -> struct vol_ntfsw_stream, owned */
 };
 
 struct vol_ntfsw_file {
@@ -158,6 +159,25 @@ int vol_ntfsw_allocate(struct tree *t, struct tree_file *f, int mode,
 /* The unnamed data, or NULL and errno. */
 ntfs_attr *vol_ntfsw_data(ntfs_inode *ni);
 int vol_ntfsw_resize(struct vol_ntfsw *w, ntfs_inode *ni, uint64_t size);
+/* vol_ntfsw_stream.c: names like FILE:STREAM, and their ids */
+static inline bool vol_ntfsw_is_stream(uint64_t id)
+{
+	return id >= NTFS_ID_STREAMS;
+}
+void vol_ntfsw_streams_free(struct vol_ntfsw *w);
+int vol_ntfsw_stream_open(struct vol_ntfsw *w, uint64_t id, ntfs_inode **ni,
+			  ntfs_attr **na);
+int vol_ntfsw_stream_attr(struct vol_ntfsw *w, uint64_t id,
+			  struct tree_attr *out);
+/* -ENOENT also when the name is none of a stream. */
+int vol_ntfsw_stream_lookup(struct vol_ntfsw *w, uint64_t dir,
+			    const char *name, struct tree_attr *out);
+int vol_ntfsw_stream_create(struct vol_ntfsw *w, uint64_t dir,
+			    const char *name, struct tree_attr *out);
+int vol_ntfsw_stream_remove(struct vol_ntfsw *w, uint64_t dir,
+			    const char *name);
+int vol_ntfsw_stream_resize(struct vol_ntfsw *w, uint64_t id, uint64_t size);
+
 /* vol_ntfsw_xattr.c */
 ssize_t vol_ntfsw_getxattr(struct tree *t, uint64_t id, const char *name,
 			   void *buf, size_t size);

@@ -84,8 +84,12 @@ int vol_ntfsw_create(struct tree *t, uint64_t dir, const char *name,
 	struct vol_ntfsw_name u;
 	ntfs_inode *parent, *ni;
 	u64 record;
-	int ret = vol_ntfsw_new_name(w, name, &u);
+	int ret;
 
+	if (w->opts.streams == STREAMS_WINDOWS && strchr(name, ':'))
+		return S_ISREG(what->mode) || !(what->mode & S_IFMT)
+			? vol_ntfsw_stream_create(w, dir, name, out) : -EINVAL;
+	ret = vol_ntfsw_new_name(w, name, &u);
 	if (!ret)
 		ret = vol_ntfsw_get(w, dir, &parent);
 	if (ret)
@@ -282,6 +286,8 @@ int vol_ntfsw_remove(struct tree *t, uint64_t dir, const char *name,
 	if (!ret)
 		ret = vol_ntfsw_find(parent, &u, &record);
 	ret = vol_ntfsw_put(parent, ret);
+	if (ret == -ENOENT && !dir_wanted)
+		return vol_ntfsw_stream_remove(w, dir, name);
 	if (!ret)
 		ret = check_victim(w, record, dir_wanted, &keep);
 	if (!ret && keep)

@@ -118,8 +118,11 @@ int vol_ntfsw_getattr(struct tree *t, uint64_t id, struct tree_attr *out)
 {
 	struct vol_ntfsw *w = VOL_NTFSW(t);
 	ntfs_inode *ni;
-	int ret = vol_ntfsw_get(w, id, &ni);
+	int ret;
 
+	if (vol_ntfsw_is_stream(id))
+		return vol_ntfsw_stream_attr(w, id, out);
+	ret = vol_ntfsw_get(w, id, &ni);
 	return ret ? ret : vol_ntfsw_put(ni, vol_ntfsw_attr(w, ni, out));
 }
 
@@ -206,8 +209,14 @@ int vol_ntfsw_setattr(struct tree *t, uint64_t id, const struct tree_attr *set,
 {
 	struct vol_ntfsw *w = VOL_NTFSW(t);
 	ntfs_inode *ni;
-	int ret = vol_ntfsw_get(w, id, &ni);
+	int ret = 0;
 
+	/* Times and the like are the file's. */
+	if (vol_ntfsw_is_stream(id) && mask & TREE_SET_SIZE)
+		ret = vol_ntfsw_stream_resize(w, id, set->size);
+	if (vol_ntfsw_is_stream(id))
+		return ret ? ret : vol_ntfsw_stream_attr(w, id, out);
+	ret = vol_ntfsw_get(w, id, &ni);
 	if (ret)
 		return ret;
 	if (ni->mft_no < FILE_first_user && ni->mft_no != FILE_root)
