@@ -6,6 +6,8 @@ import mmap
 import os
 import pathlib
 import random
+import re
+import signal
 import subprocess
 import threading
 
@@ -86,10 +88,16 @@ def test_glue_single_thread_serves_too(program, host, data):
         assert m.signal()[0] == 0
 
 
-def test_glue_large_answers_are_spliced(program, host, data):
-    with memfs(program, f"host={host}", *FROZEN) as m:
-        assert (m.dir / "host").read_bytes() == data
-        m.unmount()
+@pytest.mark.parametrize("kind", ("frozen", "writable"))
+def test_glue_large_answers_are_spliced(program, host, data, kind):
+    with memfs(program, f"host={host}", *KINDS[kind]) as m:
+        fd = os.open(m.dir / "host", os.O_RDONLY)
+        assert b"".join(iter(lambda: os.read(fd, 131072), b"")) == data
+        os.close(fd)
+        m.proc.send_signal(signal.SIGUSR1)
+        line = m.proc.stderr.readline()
+        spliced = int(re.search(r"(\d+) MiB spliced", line)[1])
+        assert spliced > 30, line
 
 
 def all_or_eio(path, data, step):

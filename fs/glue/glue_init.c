@@ -37,7 +37,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	g->no_open = conn->want & FUSE_CAP_NO_OPEN_SUPPORT;
 	g->no_opendir = conn->want & FUSE_CAP_NO_OPENDIR_SUPPORT;
 	/* The kernel takes no more than what glue_read_ahead() allowed it. */
-	conn->max_readahead = GLUE_READ_MAX;
+	conn->max_readahead = GLUE_READ_AHEAD;
 	conn->max_background = MAX_BACKGROUND;
 	conn->congestion_threshold = MAX_BACKGROUND * 3 / 4;
 	if (g->opts.ready)

@@ -14,6 +14,10 @@
 #include "fs/glue/glue.h"
 
 #define GLUE_READ_MAX (1u << 20)	/* bytes in one request */
+/* What the kernel shall ask for ahead: four times as much as it would. With
+ * its header it fits into a pipe of 1 MiB, more than which a process without
+ * CAP_SYS_RESOURCE cannot have; asking for 1 MiB measured slower anyway. */
+#define GLUE_READ_AHEAD (512u << 10)
 
 /* One open file: of one open(2) on trees that change, else of one node. */
 struct glue_file {

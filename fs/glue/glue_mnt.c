@@ -175,8 +175,8 @@ void glue_unmount_dead(struct glue *g)
 	}
 }
 
-/* The kernel reads ahead 128 KiB on a FUSE mount; a request may be 1 MiB. Root
- * alone may say so, the others do without. */
+/* The kernel reads ahead 128 KiB on a FUSE mount. Root alone may change that,
+ * the others do without. */
 void glue_read_ahead(struct glue *g)
 {
 	char path[64];
@@ -189,7 +189,7 @@ void glue_read_ahead(struct glue *g)
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	if (dprintf(fd, "%u", GLUE_READ_MAX >> 10) < 0)
+	if (dprintf(fd, "%u", GLUE_READ_AHEAD >> 10) < 0)
 		errno = 0;
 	close(fd);
 }
