@@ -3,9 +3,11 @@
 libvhdi (FORMAT.md 11.2 tells what they can't do)."""
 import hashlib
 import random
+import uuid
 
 import pytest
 
+import crash
 from conftest import run
 from make import vhdx
 from make.vhdx import MIB, Vhdx
@@ -204,7 +206,6 @@ def test_vhdx_children_read_by_libvhdi(create, vt, peer, tmp_path, lss):
 
 
 def test_vhdx_items_of_the_parent_go_into_the_child(create, vt, tool, tmp_path):
-    import uuid
     odd = uuid.UUID(int=0x77)
     v = Vhdx(8 * MIB, lss=4096, pss=4096)
     v.items += [(odd, b"virtual", 2), (odd, b"user", 3),
@@ -237,7 +238,6 @@ def test_vhdx_create_refuses(tool, tmp_path, args, words):
 
 
 def test_vhdx_interrupted_creation_is_no_vhdx(tool, tmp_path):
-    import crash
     path, rec = tmp_path / "a.vhdx", tmp_path / "rec"
     run(tool("vhdxtool"), "create", "--record", rec, "fixed", "4m", "1m",
         "512", "512", path)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """VHDX: block states in base and child, and BAT entries that lie."""
+import hashlib
 import random
 
 import pytest
@@ -127,7 +128,6 @@ def test_vhdx_random_bits_three_deep(chain, lss, block, parent_block):
         if level:
             v.bits(0, bits)
         files.insert(0, v)
-    import hashlib
     assert chain(files, f"sha256 0 {size}") == [
         hashlib.sha256(want).hexdigest()]
 

@@ -10,6 +10,8 @@
 #include "formats/vhdx/vhdx_int.h"
 
 #define STEP	(256u << 10)
+/* An overlay looks at each page of the range that it is asked about. */
+#define LOOK_MAX	(16u << 20)
 
 struct walk {
 	struct vhdx *x;
@@ -100,7 +102,7 @@ static uint64_t skip_zeros(struct vhdx *x, uint64_t off, uint64_t len)
 	struct dev_run run;
 	off_t data;
 
-	if (dev_map(x->io, off, len, &run, 1) != 1)
+	if (dev_map(x->io, off, min_of(len, (uint64_t)LOOK_MAX), &run, 1) != 1)
 		return 0;
 	if (run.kind == DEV_RUN_ZERO)
 		return run.len;

@@ -93,7 +93,8 @@ static void write_around(struct vhdx *x)
 	struct dev *d = vhdx_dev(x);
 	uint64_t size = dev_size(d);
 
-	if (dev_size(x->io) > 8 * base_len || dev_begin_write(d, NULL))
+	if (dev_size(x->io) > 8 * base_len || dev_check_write(d, NULL) ||
+	    dev_begin_write(d, NULL))
 		return;
 	dev_write(d, "hello", 5, size / 3);
 	dev_zero(d, size / 2, min_of((uint64_t)DISK, size / 4), true);
