@@ -200,7 +200,7 @@ static int list_blocks(struct listing *l, struct ntfs_index *ix, uint64_t idx,
 	for (; !ret && !l->stopped; idx++, pos = 0) {
 		uint64_t from = idx;
 
-		ret = ntfs_index_next(ix, &idx);
+		ret = ntfs_index_next_block(ix, &idx);
 		if (ret <= 0)
 			break;
 		ret = ntfs_index_block(ix, idx, buf, &entries);

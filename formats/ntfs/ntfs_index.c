@@ -129,7 +129,7 @@ void ntfs_index_close(struct ntfs_index *ix)
 	ix->root = NULL;
 }
 
-int ntfs_index_next(struct ntfs_index *ix, uint64_t *idx)
+int ntfs_index_next_block(struct ntfs_index *ix, uint64_t *idx)
 {
 	uint64_t n = ix->blocks.size / ix->block_size;
 	uint8_t buf[512];

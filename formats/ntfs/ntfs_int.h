@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the parts of formats/ntfs share. */
+/*
+ * What the parts of formats/ntfs share. libntfs-3g, which lives in the same
+ * programs, exports names that begin with ntfs_, too: a name of ours must be
+ * none of its own, or the library calls ours (test_ntfs_write.py looks).
+ */
 #ifndef IMGFS_NTFS_INT_H
 #define IMGFS_NTFS_INT_H
 
@@ -294,7 +298,7 @@ int ntfs_index_root(const struct ntfs_index *ix, struct ntfs_entries *out);
 int ntfs_index_block(struct ntfs_index *ix, uint64_t idx, uint8_t *buf,
 		     struct ntfs_entries *out);
 /* The first block in use from *idx on: 1, or 0 when there is none. */
-int ntfs_index_next(struct ntfs_index *ix, uint64_t *idx);
+int ntfs_index_next_block(struct ntfs_index *ix, uint64_t *idx);
 /* Descends: compare says where the wanted key is (<0: before the entry, 0:
  * found, >0: behind) and takes what it wants from the entry. -ENOENT. */
 typedef int (*ntfs_cmp_fn)(void *ctx, const struct ntfs_entry *e);
