@@ -12,8 +12,7 @@ fs_vhdfs_LDADD = fs/session/libsession.a fs/glue/libglue.a $(IMAGE_LIBS) \
 	formats/libtree.a formats/base/libbase.a \
 	$(FUSE_LIBS) $(NTFS3G_LIBS) $(EXT2FS_LIBS) $(JANSSON_LIBS) $(ISAL_LIBS)
 
-# mount(8) and umount(8) look for these names, in /sbin.
-helperdir = $(sbindir)
+# mount(8) and umount(8) look for these names.
 install-exec-hook: install-helpers
 install-helpers: install-binPROGRAMS
 	$(MKDIR_P) "$(DESTDIR)$(helperdir)"
