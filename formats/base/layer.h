@@ -17,4 +17,22 @@ struct layer_run {
 	uint64_t len;
 };
 
+/* Appends len bytes, merged with the run before if they are alike. The new
+ * count; n == max and nothing merged means full: 0 is put into *added. */
+static inline int layer_run_add(struct layer_run *runs, int n, int max,
+				struct layer_run run, uint64_t *added)
+{
+	*added = run.len;
+	if (n && runs[n - 1].kind == run.kind) {
+		runs[n - 1].len += run.len;
+		return n;
+	}
+	if (n == max) {
+		*added = 0;
+		return n;
+	}
+	runs[n] = run;
+	return n + 1;
+}
+
 #endif

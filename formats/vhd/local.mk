@@ -11,6 +11,8 @@ formats_vhd_libvhd_a_SOURCES = \
 	formats/vhd/vhd_flush.c \
 	formats/vhd/vhd_footer.c \
 	formats/vhd/vhd_header.c \
+	formats/vhd/vhd_ident.c \
+	formats/vhd/vhd_layer.c \
 	formats/vhd/vhd_read.c \
 	formats/vhd/vhd_write.c
 EXTRA_DIST += formats/vhd/FORMAT.md

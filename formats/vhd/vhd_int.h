@@ -212,6 +212,18 @@ int vhd_alloc(struct vhd *v, struct vhd_block *b);
 int vhd_write(struct dev *dev, const void *buf, size_t len, uint64_t off);
 int vhd_zero(struct dev *dev, uint64_t off, uint64_t len, bool may_unmap);
 
+/* vhd_ident.c */
+/* Everything written is durable, both footers are good and alike. */
+int vhd_settle(struct vhd *v, struct diag *why);
+/* Another footer at both places, its checksum computed; after vhd_settle().
+ * One sector makes it valid. */
+int vhd_footer_change(struct vhd *v, struct vhd_footer_disk *raw);
+/* Its steps; each is durable on return. */
+int vhd_footer_hide(struct vhd *v);
+int vhd_footer_put_copy(struct vhd *v, const struct vhd_footer_disk *raw);
+int vhd_footer_show(struct vhd *v, const struct vhd_footer_disk *raw,
+		    uint64_t off);
+
 /* vhd_flush.c */
 int vhd_flush(struct dev *dev);
 

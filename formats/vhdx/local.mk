@@ -11,6 +11,8 @@ formats_vhdx_libvhdx_a_SOURCES = \
 	formats/vhdx/vhdx_create.c \
 	formats/vhdx/vhdx_disk.h formats/vhdx/vhdx_int.h \
 	formats/vhdx/vhdx_header.c \
+	formats/vhdx/vhdx_ident.c \
+	formats/vhdx/vhdx_layer.c \
 	formats/vhdx/vhdx_locator.c \
 	formats/vhdx/vhdx_log.c \
 	formats/vhdx/vhdx_logw.c \

@@ -78,7 +78,7 @@ int vhdx_create(struct dev *file, const struct vhdx_create *what,
 int vhdx_layer(struct vhdx *x, uint64_t off, uint64_t len,
 	       struct layer_run *runs, int max);
 /* Another DataWriteGuid, in both headers: children no longer fit, unless
- * their linkage2 names it. */
+ * their linkage2 names it. Writes of this session keep it. */
 int vhdx_set_data_guid(struct vhdx *x, const struct guid *id,
 		       struct diag *why);
 

@@ -96,8 +96,7 @@ static int check_step(struct walk *w, uint64_t at, size_t len)
 	return ret;
 }
 
-/* How much from off on is certain to be zeros without reading. */
-static uint64_t skip_zeros(struct vhdx *x, uint64_t off, uint64_t len)
+uint64_t vhdx_check_hole(struct vhdx *x, uint64_t off, uint64_t len)
 {
 	struct dev_run run;
 	off_t data;
@@ -121,7 +120,8 @@ static int walk_all(struct walk *w)
 	for (uint64_t at = 0; at < end;) {
 		uint64_t off = w->x->bat.off + at;
 		uint64_t len = min_of((uint64_t)STEP, end - at);
-		uint64_t skip = round_down(skip_zeros(w->x, off, end - at),
+		uint64_t skip = round_down(vhdx_check_hole(w->x, off,
+							   end - at),
 					   VHDX_PAGE);
 		int ret;
 

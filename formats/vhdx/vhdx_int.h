@@ -212,6 +212,9 @@ uint64_t vhdx_bat_used(const struct vhdx *x, uint64_t blk);
 /* vhdx_check.c */
 /* Every BAT entry, marking what it uses in space. */
 int vhdx_check_bat(struct vhdx *x, struct vhdx_space *space, struct diag *why);
+/* How much from off in the file on is certain to be zeros without reading.
+ * Pages in memory may be newer. */
+uint64_t vhdx_check_hole(struct vhdx *x, uint64_t off, uint64_t len);
 
 /* vhdx_bitmap.c */
 /* Length in bytes of the run of equal bits at off, at most len; *set tells
@@ -251,6 +254,12 @@ int vhdx_touch(struct vhdx *x);
 int vhdx_barrier(struct vhdx *x);
 /* Ends the session: everything applied, the log empty, the file trimmed. */
 void vhdx_end(struct vhdx *x);
+
+/* vhdx_ident.c */
+/* Everything written is durable; needs writing to have begun. */
+int vhdx_settle(struct vhdx *x, struct diag *why);
+/* Before the first change that no guest can see. */
+int vhdx_stamp(struct vhdx *x);
 
 /* vhdx_commit.c */
 int vhdx_flush(struct dev *dev);

@@ -16,6 +16,7 @@ tests_c_libscript_a_SOURCES = tests/c/devscript.c tests/c/devscript.h \
 
 include tests/c/vhd.mk
 include tests/c/vhdx.mk
+include tests/c/maint.mk
 include tests/c/disk.mk
 include tests/c/part.mk
 include tests/c/ntfs.mk

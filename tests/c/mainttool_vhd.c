@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "formats/vhd/vhd.h"
+#include "tests/c/mainttool.h"
+
+static int m_open(struct dev *file, bool force, void **disk, struct diag *why)
+{
+	struct vhd_opts opts = { .force = force };
+
+	return vhd_open(file, &opts, (struct vhd **)disk, why);
+}
+
+static void m_close(void *disk)
+{
+	vhd_close(disk);
+}
+
+static struct dev *m_dev(void *disk)
+{
+	return vhd_dev(disk);
+}
+
+static int m_set_parent(void *disk, struct dev *parent, struct diag *why)
+{
+	return vhd_set_parent(disk, parent, why);
+}
+
+static int m_layer(void *disk, uint64_t off, uint64_t len,
+		   struct layer_run *runs, int max)
+{
+	return vhd_layer(disk, off, len, runs, max);
+}
+
+static int m_set_id(void *disk, const struct guid *id, struct diag *why)
+{
+	return vhd_set_id(disk, id, why);
+}
+
+const struct maint_ops maint_vhd = {
+	.open = m_open, .close = m_close, .dev = m_dev,
+	.set_parent = m_set_parent, .layer = m_layer, .set_id = m_set_id,
+};

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "formats/vhdx/vhdx.h"
+#include "tests/c/mainttool.h"
+
+static int m_open(struct dev *file, bool force, void **disk, struct diag *why)
+{
+	(void)force;
+	return vhdx_open(file, NULL, (struct vhdx **)disk, why);
+}
+
+static void m_close(void *disk)
+{
+	vhdx_close(disk);
+}
+
+static struct dev *m_dev(void *disk)
+{
+	return vhdx_dev(disk);
+}
+
+static int m_set_parent(void *disk, struct dev *parent, struct diag *why)
+{
+	return vhdx_set_parent(disk, parent, why);
+}
+
+static int m_layer(void *disk, uint64_t off, uint64_t len,
+		   struct layer_run *runs, int max)
+{
+	return vhdx_layer(disk, off, len, runs, max);
+}
+
+static int m_set_id(void *disk, const struct guid *id, struct diag *why)
+{
+	return vhdx_set_data_guid(disk, id, why);
+}
+
+const struct maint_ops maint_vhdx = {
+	.open = m_open, .close = m_close, .dev = m_dev,
+	.set_parent = m_set_parent, .layer = m_layer, .set_id = m_set_id,
+};
