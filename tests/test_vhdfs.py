@@ -257,6 +257,22 @@ def test_view_raw_is_a_disk_for_other_tools(tmp_path, tool):
     run("qemu-img", "check", "-f", "vhdx", image)
 
 
+def test_raw_files_over_the_same_bytes_agree(tmp_path, tool):
+    image = tmp_path / "a.vhdx"
+    run(tool("vhdxtool"), "create", "dynamic", "64m", 0, 0, 0, image)
+    with mount(image, tmp_path / "m", "view=raw") as d:
+        run("sfdisk", "-q", "--no-reread", "--no-tell-kernel", d / "disk.raw",
+            stdin="label: gpt\nstart=2048, size=30M\n")
+    with mount(image, tmp_path / "m", "view=raw") as d:
+        for n in range(3):
+            (d / "p1.raw").read_bytes()
+            with open(d / "disk.raw", "r+b") as f:
+                f.seek(2048 * 512)
+                f.write(bytes([65 + n]) * 5000)
+            with open(d / "p1.raw", "rb") as f:
+                assert f.read(5001) == bytes([65 + n]) * 5000 + b"\0"
+
+
 def test_truncated_under_the_mount_is_eio(tmp_path):
     image = make_disk(tmp_path / "a.fixed.vhd")
     block = os.urandom(1 << 20)

@@ -157,6 +157,10 @@ int glue_new(struct tree *t, const struct glue_opts *opts, struct glue **out,
 	g->minor = -1;
 	g->read_only = opts->read_only || !t->writable;
 	g->frozen = g->read_only && t->frozen;
+	/* The kernel caches each file by itself: with disk.raw and p1.raw
+	 * over the same bytes, one would show what the other has changed. */
+	if (t->shared_bytes && !g->read_only)
+		g->opts.direct_io = true;
 	glue_files_init(g);
 	glue_view_init(g);
 	choose_timeouts(g);
