@@ -99,6 +99,30 @@ static errcode_t write_groups(struct vol_ext_lib *lib)
 	return err;
 }
 
+/*
+ * A superblock has two sectors, and its checksum is in the second: a power cut
+ * may tear it. So it is written when the volume is marked, when it is clean
+ * again, and between only for what e2fsck could not find out by itself.
+ */
+static int write_super(struct vol_ext *v)
+{
+	struct ext2_super_block *s = v->lib->fs->super, raw;
+	struct ext2_super_block *w = &v->lib->written;
+
+	if (s->s_state == w->s_state && s->s_last_orphan == w->s_last_orphan &&
+	    s->s_feature_incompat == w->s_feature_incompat &&
+	    s->s_feature_ro_compat == w->s_feature_ro_compat)
+		return 0;
+	s->s_block_group_nr = 0;
+	ext2fs_superblock_csum_set(v->lib->fs, s);
+	raw = *s;
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	ext2fs_swap_super(&raw);
+#endif
+	*w = *s;
+	return vol_ext_io_write(v->io, EXT_SUPER_OFF, &raw, sizeof(raw));
+}
+
 int vol_ext_flush(struct vol_ext *v)
 {
 	struct vol_ext_lib *lib = v->lib;
@@ -113,6 +137,8 @@ int vol_ext_flush(struct vol_ext *v)
 			err = ext2fs_flush2(fs, EXT2_FLAG_FLUSH_NO_SYNC);
 	}
 	ret = vol_ext_err(v, err);
+	if (!ret)
+		ret = write_super(v);
 	if (!ret)
 		ret = vol_ext_io_write_back(v->io);
 	if (!ret)

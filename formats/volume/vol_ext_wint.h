@@ -14,6 +14,9 @@ struct vol_ext_lib {
 	ext2_filsys fs;		/* owned */
 	uint8_t *dirty_blocks;	/* a bit a group: its bitmaps must be */
 	uint8_t *dirty_inodes;	/* written. Owned, both */
+	/* What the superblock on disk says of the things that matter while the
+	 * volume is in use. */
+	struct ext2_super_block written;
 	bool damaged;		/* something failed halfway: not clean */
 };
 
