@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+bin_PROGRAMS += tools/imgctl
+tools_imgctl_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tools_imgctl_SOURCES = tools/imgctl.c tools/imgctl.h tools/imgctl_args.c \
+	tools/imgctl_out.c tools/imgctl_form.c tools/imgctl_leaf.c \
+	tools/imgctl_new.c tools/imgctl_path.c tools/imgctl_copy.c \
+	tools/imgctl_info.c tools/imgctl_info.h tools/imgctl_info_text.c \
+	tools/imgctl_inside.c tools/imgctl_blocks.c \
+	tools/imgctl_create.c tools/imgctl_compare.c \
+	tools/imgctl_convert.c tools/imgctl_flat.h
+tools_imgctl_LDADD = formats/volume/libvolume.a formats/ntfs/libntfs.a \
+	formats/libntmeta.a formats/disk/libdisk.a formats/part/libpart.a \
+	formats/vhdx/libvhdx.a formats/vhd/libvhd.a formats/libtree.a \
+	formats/base/libbase.a $(NTFS3G_LIBS) $(EXT2FS_LIBS) \
+	$(JANSSON_LIBS) $(ISAL_LIBS)
