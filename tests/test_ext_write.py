@@ -186,6 +186,9 @@ def test_ext_attributes(kind, vol):
           "04000400ffffffff" "10000600ffffffff" "20000400ffffffff"
     t.write(f"setx /f system.posix_acl_access {acl}")
     assert t.run("getx /f system.posix_acl_access\n") == [acl]
+    assert t.run("stat /f\n")[0].split()[2] == "100664"    # the mask's
+    assert t.run("setx /f system.posix_acl_access 0102\n", "rw") == \
+        ["error EINVAL"]
     ei.assert_clean(t.image)
 
 

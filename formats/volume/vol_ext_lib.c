@@ -158,6 +158,8 @@ int vol_ext_err(struct vol_ext *v, errcode_t err)
 		return -ENOENT;
 	case EXT2_ET_EA_KEY_NOT_FOUND:
 		return -ENODATA;
+	case EXT2_ET_INVALID_ARGUMENT:
+		return -EINVAL;
 	default:
 		break;
 	}

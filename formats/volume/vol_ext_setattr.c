@@ -140,6 +140,31 @@ static int apply(struct vol_ext *v, uint32_t ino, const char *name,
 	return ret ? ret : vol_ext_winode_touch(v, ino, EXT_CTIME);
 }
 
+/* The access ACL's base entries are the permission bits; the group's are the
+ * mask's where there is one. */
+static int mode_from_acl(struct vol_ext *v, uint32_t ino, const uint8_t *acl,
+			 size_t size)
+{
+	enum { USER_OBJ = 1, GROUP_OBJ = 4, MASK = 0x10, OTHER = 0x20 };
+	int user = -1, group = -1, mask = -1, other = -1;
+	vol_ext_raw in;
+	int ret = vol_ext_winode_read(v, ino, &in);
+
+	for (size_t at = 4; range_within(at, 8, size); at += 8) {
+		int tag = le16_at(acl + at), perm = le16_at(acl + at + 2) & 7;
+
+		user = tag == USER_OBJ ? perm : user;
+		group = tag == GROUP_OBJ ? perm : group;
+		mask = tag == MASK ? perm : mask;
+		other = tag == OTHER ? perm : other;
+	}
+	if (ret || user < 0 || group < 0 || other < 0)
+		return ret;
+	in.i_mode = (__u16)((in.i_mode & ~0777) | user << 6 |
+			    (mask < 0 ? group : mask) << 3 | other);
+	return vol_ext_winode_write(v, ino, &in);
+}
+
 int vol_ext_setxattr(struct tree *t, uint64_t id, const char *name,
 		     const void *value, size_t size, int flags)
 {
@@ -150,7 +175,13 @@ int vol_ext_setxattr(struct tree *t, uint64_t id, const char *name,
 		return ret;
 	if (strlen(name) > 255)
 		return -ERANGE;
-	return apply(v, vol_ext_ino(id), name, value ? value : "", size);
+	if (!strncmp(name, "system.", 7) && (size < 4 || size % 8 != 4 ||
+					     le32_at(value) != 2))
+		return -EINVAL;		/* no ACL of this version */
+	ret = apply(v, vol_ext_ino(id), name, value ? value : "", size);
+	if (!ret && !strcmp(name, "system.posix_acl_access"))
+		ret = mode_from_acl(v, vol_ext_ino(id), value, size);
+	return ret;
 }
 
 int vol_ext_removexattr(struct tree *t, uint64_t id, const char *name)
