@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """VHDX: writing, zeroing, sessions, barriers and errors (FORMAT.md 10)."""
+import os
 import hashlib
 import random
 import subprocess
@@ -375,7 +376,9 @@ def test_vhdx_open_of_the_largest_disk_is_small(tool, tmp_path, create):
     with open(f"/proc/{p.pid}/status") as f:
         peak = [int(x.split()[1]) for x in f if x.startswith("VmHWM")]
     p.communicate()
-    assert p.returncode == 0 and peak[0] < 8 << 10	# KiB
+    assert p.returncode == 0
+    # A sanitizer's own memory is not ours.
+    assert peak[0] < (64 if "ASAN_OPTIONS" in os.environ else 8) << 10  # KiB
     assert time.monotonic() - start < 2
     assert path.stat().st_blocks * 512 < 8 * MIB
     assert path.stat().st_size < 1 << 30

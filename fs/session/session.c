@@ -264,8 +264,11 @@ static int run(struct session *s)
 	struct diag why = DIAG_INIT;
 	int ret = open_tree(s, &why);
 
-	if (ret)
+	if (ret) {
+		if (s->tree)
+			s->type->close(s->tree, s->state);
 		return report_error(s->type->name, s->image, &why);
+	}
 	ret = mount_tree(s, &why);
 	if (ret) {
 		glue_free(s->glue);
