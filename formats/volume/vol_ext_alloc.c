@@ -118,7 +118,7 @@ static errcode_t fill_extents(ext2_filsys fs, uint32_t ino, vol_ext_raw *in,
 		if (err)
 			break;
 		got = min_of(got, n);
-		ext2fs_block_alloc_stats_range(fs, pblk, (blk_t)got, 1);
+		vol_ext_blocks_used(fs, pblk, (uint32_t)got);
 		err = ext2fs_iblk_add_blocks(fs, inode, got);
 		if (!err)
 			err = map_piece(h, lblk, pblk, (uint32_t)got);

@@ -172,7 +172,7 @@ static void set_bit(uint8_t *map, uint32_t bit)
 	map[bit / 8] |= (uint8_t)(1u << bit % 8);
 }
 
-static void used_range(ext2_filsys fs, blk64_t blk, blk_t n, int used)
+static void note_blocks(ext2_filsys fs, blk64_t blk, blk64_t n)
 {
 	struct vol_ext_lib *lib = fs->priv_data;
 	dgrp_t first = ext2fs_group_of_blk2(fs, blk);
@@ -180,6 +180,25 @@ static void used_range(ext2_filsys fs, blk64_t blk, blk_t n, int used)
 
 	for (dgrp_t g = first; g <= last && g < fs->group_desc_count; g++)
 		set_bit(lib->dirty_blocks, g);
+}
+
+/* libext2fs 1.47 says where the range ends and a length of 0, so its beginning
+ * must be guessed: no caller takes more than an extent at once. */
+static void used_range(ext2_filsys fs, blk64_t blk, blk_t n, int used)
+{
+	blk64_t back = min_of((blk64_t)EXT_INIT_MAX_LEN,
+			      blk - fs->super->s_first_data_block);
+
+	note_blocks(fs, n ? blk : blk - back, n ? n : back);
+}
+
+void vol_ext_blocks_used(ext2_filsys fs, uint64_t blk, uint32_t n)
+{
+	/* Known exactly here, the guess would write bitmaps in vain. */
+	fs->block_alloc_stats_range = NULL;
+	ext2fs_block_alloc_stats_range(fs, blk, n, 1);
+	fs->block_alloc_stats_range = used_range;
+	note_blocks(fs, blk, n);
 }
 
 static void used_block(ext2_filsys fs, blk64_t blk, int used)

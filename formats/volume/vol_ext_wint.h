@@ -26,6 +26,8 @@ void vol_ext_lib_free(struct vol_ext_lib *lib);	/* takes NULL */
 /* libext2fs' error as -errno; remembers what must not be called clean. */
 int vol_ext_err(struct vol_ext *v, errcode_t err);
 void vol_ext_inode_used(struct vol_ext *v, uint32_t ino, bool used, bool dir);
+/* Blocks [blk, blk + n) are allocated from now on. */
+void vol_ext_blocks_used(ext2_filsys fs, uint64_t blk, uint32_t n);
 /* libext2fs used or freed this inode, or an unknown one, by itself. */
 void vol_ext_inode_noted(struct vol_ext *v, uint32_t ino);
 void vol_ext_all_noted(struct vol_ext *v);
