@@ -5,6 +5,7 @@
 #include "formats/base/bounds.h"
 #include "formats/vhd/vhd.h"
 #include "formats/view/view_image.h"
+#include "fs/session/registry.h"
 #include "fs/session/session.h"
 
 struct vhdfs_opts {
@@ -205,7 +206,7 @@ static void describe(const void *state, json_t *entry)
 
 	for (size_t i = 0; i < disk_depth(d); i++)
 		json_array_append_new(chain,
-				      json_string(disk_link(d, i)->path));
+				      registry_text(disk_link(d, i)->path));
 	json_object_set_new(entry, "chain", chain);
 }
 

@@ -128,6 +128,16 @@ static void choose_timeouts(struct glue *g)
 		g->negative_timeout = o->negative_timeout;
 }
 
+static unsigned find_max_read(const struct glue_opts *o)
+{
+	unsigned max = 0;
+
+	for (size_t i = 0; i < o->n_mount_words; i++)
+		if (sscanf(o->mount_words[i], "max_read=%u", &max) != 1)
+			continue;
+	return max;
+}
+
 static int set_up(struct glue *g, const struct glue_opts *o, struct diag *why)
 {
 	int ret;
@@ -154,6 +164,7 @@ int glue_new(struct tree *t, const struct glue_opts *opts, struct glue **out,
 	g->opts = *opts;
 	g->opts.mount_words = NULL;
 	g->zero_fd = -1;
+	g->max_read = find_max_read(opts);
 	g->minor = -1;
 	g->read_only = opts->read_only || !t->writable;
 	g->frozen = g->read_only && t->frozen;

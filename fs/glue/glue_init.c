@@ -36,6 +36,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	want_if(conn, FUSE_CAP_NO_OPENDIR_SUPPORT, g->frozen && seeks);
 	g->no_open = conn->want & FUSE_CAP_NO_OPEN_SUPPORT;
 	g->no_opendir = conn->want & FUSE_CAP_NO_OPENDIR_SUPPORT;
+	/* libfuse ends a session whose mount words say something else. */
+	conn->max_read = g->max_read;
 	/* The kernel takes no more than what glue_read_ahead() allowed it. */
 	conn->max_readahead = GLUE_READ_AHEAD;
 	conn->max_background = MAX_BACKGROUND;

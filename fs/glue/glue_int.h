@@ -64,6 +64,7 @@ struct glue {
 	mode_t file_mask, dir_mask;	/* of the made up modes */
 	bool fake_mode;
 	bool mounted;
+	unsigned max_read;		/* of the mount words; 0: any */
 	int minor;			/* of the mount's device; -1: unknown */
 	bool has_key;
 	pthread_key_t worker_key;

@@ -37,6 +37,20 @@ const char *registry_dir(void)
 	return NULL;
 }
 
+json_t *registry_text(const char *text)
+{
+	json_t *j = json_string(text);
+	char *plain = j ? NULL : mem_strdup(text);
+
+	for (char *p = plain; p && *p; p++)
+		if (*p & 0x80)
+			*p = '?';
+	if (plain)
+		j = json_string(plain);
+	free(plain);
+	return j;
+}
+
 static char *path_in(const char *dir, const char *name, pid_t pid)
 {
 	return dir ? mem_printf("%s/%s.%d", dir, name, (int)pid) : NULL;
@@ -94,7 +108,7 @@ void registry_fail(const char *name, const char *text)
 
 	if (!j)
 		return;
-	json_object_set_new(j, "error", json_string(text));
+	json_object_set_new(j, "error", registry_text(text));
 	write_entry(name, j);
 	json_decref(j);
 }
@@ -116,7 +130,7 @@ static pid_t pid_of(const char *file, const char *name)
 	return *end || pid <= 0 ? 0 : (pid_t)pid;
 }
 
-static json_t *find_in(const char *place, const char *name, const char *dir)
+static json_t *find_in(const char *place, const char *name, const json_t *dir)
 {
 	DIR *d = place ? opendir(place) : NULL;
 	json_t *found = NULL;
@@ -125,12 +139,11 @@ static json_t *find_in(const char *place, const char *name, const char *dir)
 	while (d && !found && (e = readdir(d))) {
 		pid_t pid = pid_of(e->d_name, name);
 		json_t *j = pid ? load_entry(place, name, pid) : NULL;
-		const char *at = json_string_value(json_object_get(j, "dir"));
 
 		if (j && kill(pid, 0) && errno == ESRCH &&
 		    !json_object_get(j, "error"))
 			remove_entry(place, name, pid);
-		else if (at && !strcmp(at, dir))
+		else if (json_equal(json_object_get(j, "dir"), dir))
 			found = json_incref(j);
 		json_decref(j);
 	}
@@ -151,15 +164,15 @@ static void places(glob_t *g)
 
 json_t *registry_find(const char *name, const char *dir)
 {
-	json_t *found = find_in(registry_dir(), name, dir);
+	json_t *at = registry_text(dir);
+	json_t *found = at ? find_in(registry_dir(), name, at) : NULL;
 	glob_t g;
 
-	if (found)
-		return found;
 	places(&g);
-	for (size_t i = 0; i < g.gl_pathc && !found; i++)
-		found = find_in(g.gl_pathv[i], name, dir);
+	for (size_t i = 0; at && i < g.gl_pathc && !found; i++)
+		found = find_in(g.gl_pathv[i], name, at);
 	globfree(&g);
+	json_decref(at);
 	return found;
 }
 

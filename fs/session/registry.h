@@ -12,6 +12,9 @@
 
 /* The directory, made if needed; NULL when there is no place for it. Static. */
 const char *registry_dir(void);
+/* text as a JSON string. A path need not be UTF-8: then its strange bytes are
+ * question marks. NULL: out of memory. */
+json_t *registry_text(const char *text);
 /* Adds "pid" and "start" to entry and writes it; the file is NAME.PID. */
 int registry_add(const char *name, json_t *entry);
 /* Why this process ended badly; keeps the entry for whoever waits for it. */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "fs/session/registry.h"
 #include "fs/session/session.h"
 
 /* A program's options, set once while it starts. */
@@ -46,7 +47,8 @@ void session_say(const char *name, const char *fmt, ...)
 		put_line(name, text);
 		return;
 	}
-	j = json_pack("{s:s, s:s}", "program", name, "warning", text);
+	j = json_pack("{s:s, s:o}", "program", name, "warning",
+		      registry_text(text));
 	json_dumpf(j, stderr, JSON_COMPACT);
 	fputc('\n', stderr);
 	json_decref(j);
@@ -67,14 +69,14 @@ static void put_json(const char *name, const char *image,
 		     const struct diag *why, int status)
 {
 	const struct outcome_row *row = outcome_find(why->out);
-	json_t *j = json_pack("{s:s, s:i, s:i, s:s, s:s, s:I, s:I}",
+	json_t *j = json_pack("{s:s, s:i, s:i, s:s, s:o, s:I, s:I}",
 		"program", name, "exit", status, "code", (int)why->out,
-		"name", row->name, "message", why->text,
+		"name", row->name, "message", registry_text(why->text),
 		"msvm", (json_int_t)row->msvm,
 		"hresult", (json_int_t)row->hresult);
 
 	if (image)
-		json_object_set_new(j, "image", json_string(image));
+		json_object_set_new(j, "image", registry_text(image));
 	json_dumpf(j, stderr, JSON_COMPACT);
 	fputc('\n', stderr);
 	json_decref(j);

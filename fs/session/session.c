@@ -32,10 +32,31 @@ struct session {
 	int ready_fd;		/* the waiting parent, or -1 */
 };
 
+/* What the kernel calls path, without asking the file system there: a mount
+ * whose daemon has died has a name, too. */
+static char *name_of(const char *path)
+{
+	char link[64], name[PATH_MAX];
+	int fd = open(path, O_PATH | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return NULL;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, name, sizeof(name) - 1);
+	close(fd);
+	if (n <= 0 || *name != '/')
+		return NULL;
+	name[n] = '\0';
+	return mem_strdup(name);
+}
+
 int session_absolute(const char *path, char **out)
 {
 	char *real = realpath(path, NULL), *cwd;
 
+	if (!real)
+		real = name_of(path);
 	if (!real && *path == '/')
 		real = mem_strdup(path);
 	if (!real) {
@@ -223,8 +244,9 @@ static int mount_tree(struct session *s, struct diag *why)
 
 static void enter_registry(struct session *s)
 {
-	json_t *entry = json_pack("{s:s, s:s, s:s, s:s}",
-		"type", s->type->name, "image", s->image, "dir", s->dir,
+	json_t *entry = json_pack("{s:s, s:o, s:o, s:s}",
+		"type", s->type->name, "image", registry_text(s->image),
+		"dir", registry_text(s->dir),
 		"mode", s->cmd.read_only || !s->tree->writable ? "ro" : "rw");
 
 	if (!entry)
