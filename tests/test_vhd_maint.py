@@ -173,3 +173,280 @@ def test_vhd_set_id_failing_anywhere_leaves_a_disk(mt, vt, tmp_path):
         assert got in (OLD_RAW, NEW_RAW)
         assert p.returncode == 0 and got == NEW_RAW or "EIO" in p.stdout
         assert vt.read(path) == img.content()
+
+
+# ---- another parent ----
+
+def relinked(vt, path):
+    i = vt.info(path)
+    return (i["parent_id"][0].replace("-", ""), i.get("relative"),
+            i.get("absolute"), i["name"][0])
+
+
+def shapes(tmp_path):
+    """Children whose old paths leave different room."""
+    def loc(code, text, *room):
+        return (code, text.encode("utf-16-le"), *room)
+    common = {"parent_id": b"P" * 16, "parent_name": "p.vhd",
+              "blocks": {1: (pattern(4096, 2), [0, 3, 4])}}
+    out = {
+        "room": Image(16384, DIFF, 4096, locators=[
+            (b"W2ku", "C:\\p.vhd".encode("utf-16-le").ljust(4096, b"\0"),
+             4096, 16),
+            (b"W2ru", ".\\p.vhd".encode("utf-16-le").ljust(4096, b"\0"),
+             4096, 14)], **common),
+        "none": Image(16384, DIFF, 4096, **common),
+        "tight": Image(16384, DIFF, 4096, locators=[
+            loc(b"W2ru", ".\\p.vhd"), loc(b"MacX", "file:///p.vhd"),
+            (b"Abcd", b"keep me")], **common),
+        "lies": Image(16384, DIFF, 4096, locators=[
+            loc(b"W2ru", ".\\p.vhd", 1 << 16)], **common),
+        "moved": Image(16384, DIFF, 4096, header_off=4096, locators=[
+            loc(b"W2ru", ".\\p.vhd", 1 << 16)], **common),
+        "511": Image(16384, DIFF, 4096, **common)}
+    for name, img in out.items():
+        path = img.write(tmp_path / f"{name}.vhd")
+        if name == "511":
+            path.write_bytes(img.raw[:-1])
+    return out
+
+
+@pytest.mark.parametrize("shape", ["room", "none", "tight", "lies", "moved",
+                                   "511"])
+@pytest.mark.parametrize("windows", ["-", "D:\\new\\dir\\q.vhd"])
+def test_vhd_relink_is_old_or_new_at_any_crash(mt, vt, tmp_path, shape,
+                                               windows):
+    img = shapes(tmp_path)[shape]
+    _, parent = base(tmp_path, 16384)
+    path = tmp_path / f"{shape}.vhd"
+    content = vt.read(path, parents=[parent])
+    old = relinked(vt, path)
+    new = (NEW_RAW.hex(), ["..\\n\\q.vhd"],
+           None if windows == "-" else [windows], "q.vhd")
+    seen = set()
+    for n, last in mt.crash(path, f"relink {NEW} - ../n/q.vhd {windows}",
+                            parents=[parent]):
+        got = relinked(vt, path)
+        assert got in (old, new), n
+        seen.add(got == new)
+        assert vt.read(path, parents=[parent]) == content, n
+        if n % 2:
+            continue
+        assert mt(path, "write 12288 512 7", "flush",
+                  f"relink {NEW} - ../n/q.vhd {windows}",
+                  parents=[parent]) == ["ok"] * 3, n
+        assert relinked(vt, path) == new, n
+        assert vt.read(path, parents=[parent]) == (
+            content[:12288] + b"\7" * 512 + content[12800:]), n
+    assert seen == {False, True}
+    assert relinked(vt, path) == new
+    raw = path.read_bytes()
+    assert raw[:512] == raw[-512:] and raw[16:24] == (512).to_bytes(8, "big")
+    assert (b"keep me" in raw) == (shape == "tight")
+    assert raw.count(b"conectix") == 2
+    run("vhdiinfo", path)
+
+
+def test_vhd_relink_uses_its_room_again(mt, vt, tmp_path):
+    shapes(tmp_path)
+    _, parent = base(tmp_path, 16384)
+    path = tmp_path / "room.vhd"
+    size = path.stat().st_size
+    for name in ("a.vhd", "a/much/longer/path/to/it.vhd", "b.vhd"):
+        mt(path, f"relink - - {name} E:\\{name}", parents=[parent])
+        assert path.stat().st_size == size
+        assert vt.info(path)["relative"][0].endswith(name.replace("/", "\\"))
+        assert vt.info(path)["absolute"] == [f"E:\\{name}"]
+    path = tmp_path / "none.vhd"
+    mt(path, "relink - - a.vhd -", parents=[parent])
+    size = path.stat().st_size
+    mt(path, "relink - - bbb.vhd -", parents=[parent])
+    assert path.stat().st_size == size
+
+
+def test_vhd_relink_of_the_id_is_one_write(mt, vt, tmp_path):
+    shapes(tmp_path)
+    _, parent = base(tmp_path, 16384)
+    path = tmp_path / "room.vhd"
+    before, old = path.read_bytes(), relinked(vt, path)
+    mt(path, f"relink {NEW} - - -", parents=[parent])
+    assert relinked(vt, path) == (NEW_RAW.hex(), *old[1:])
+    after = path.read_bytes()
+    assert before[:512] + before[1024:] == after[:512] + after[1024:]
+
+
+def test_vhd_relink_refusals(mt, vt, tmp_path):
+    _, parent = base(tmp_path)
+    mt.fails(parent, "relink - - a.vhd -", code="EINVAL")
+    path = child().write(tmp_path / "c.vhd")
+    mt.fails(path, f"relink - - {'x' * 3000} -", code="ENAMETOOLONG",
+             parents=[parent])
+
+
+def test_vhd_relink_of_a_child_of_windows(mt, vt, tmp_path, corpus):
+    """One made by Windows keeps its content and its other fields."""
+    found = sorted(p for p in corpus.rglob("*.vhd")
+                   if p.stat().st_size < 64 << 20
+                   and p.read_bytes()[60:64] == b"\0\0\0\4")
+    if not found:
+        pytest.skip("no differencing VHD in the corpus")
+    for n, source in enumerate(found):
+        path = tmp_path / f"w{n}.vhd"
+        path.write_bytes(source.read_bytes())
+        info = vt.info(path, check=False)
+        if not isinstance(info, dict):
+            continue        # a wrong checksum, on purpose
+        parent = vt.create(tmp_path / f"p{n}.vhd", "dynamic",
+                           info["size"][0])
+        content = vt.read(path, parents=[parent])
+        mt(path, f"relink {NEW} - x/q.vhd C:\\q.vhd", parents=[parent])
+        assert vt.read(path, parents=[parent]) == content
+        now = vt.info(path)
+        assert relinked(vt, path) == (NEW_RAW.hex(), [".\\x\\q.vhd"],
+                                      ["C:\\q.vhd"], "q.vhd")
+        assert now["id"] == info["id"]
+        assert path.stat().st_size == source.stat().st_size
+        run("vhdiinfo", path)
+
+
+# ---- growing ----
+
+def zeros_behind(content, size):
+    return content + bytes(size - len(content))
+
+
+@pytest.mark.parametrize("shape", ["in place", "elsewhere", "no blocks",
+                                   "shrunk", "slack", "tapdisk"])
+def test_vhd_grow_dynamic_at_any_crash(mt, vt, tmp_path, shape, peer):
+    size, new = 16384 - 512, 40960
+    blocks = {1: pattern(4096, 2), 3: (pattern(1024, 3), [0, 1])}
+    args = {}
+    if shape == "elsewhere":
+        new = 4096 * 300
+    if shape == "no blocks":
+        blocks, new = {}, 4096 * 200
+    if shape == "shrunk":       # entries and data behind the end
+        blocks = {1: pattern(4096, 2), 3: pattern(4096, 3)}
+        args = {"n": 20}
+    if shape == "slack":
+        args = {"tail": 3584}
+    if shape == "tapdisk":
+        args = {"footer_args": {"creator": b"tap\0", "version": 0x10003}}
+    img = Image(size, DYNAMIC, 4096, blocks, **args)
+    path = img.write(tmp_path / "d.vhd")
+    if shape == "shrunk":
+        raw = bytearray(img.raw)
+        raw[1536 + 16:1536 + 20] = raw[1536 + 4:1536 + 8]
+        raw[1536 + 4:1536 + 8] = b"\xff" * 4
+        path.write_bytes(raw)
+    content = vt.read(path)
+    seen = set()
+    for n, last in mt.crash(path, f"resize {new}"):
+        got = vt.read(path)
+        assert got in (content, zeros_behind(content, new)), n
+        seen.add(len(got))
+        if n % 2:
+            continue
+        assert mt(path, f"resize {new}", f"write {new - 512} 512 5",
+                  "flush") == ["ok"] * 3
+        assert vt.read(path) == (zeros_behind(content, new - 512) +
+                                 b"\5" * 512), n
+    assert seen == {size, new}
+    raw = path.read_bytes()
+    assert raw[:512] == raw[-512:] and raw.count(b"conectix") == 2
+    if shape != "tapdisk":
+        out = tmp_path / "out.raw"
+        run(peer("qemu-img"), "convert", "-f", "vpc", "-O", "raw", path, out)
+        assert out.read_bytes() == zeros_behind(content, new)
+        run(peer("vhdiinfo"), path)
+
+
+@pytest.mark.parametrize("size", [8192, 8192 + 512])
+@pytest.mark.parametrize("last", ["absent", "partial", "full"])
+def test_vhd_grow_child_hides_a_larger_parent(mt, vt, tmp_path, size, last):
+    pimg, parent = base(tmp_path, 20480)
+    blk = (size - 1) // 4096
+    blocks = {"absent": {}, "partial": {blk: (pattern(4096, 9), [0])},
+              "full": {blk: pattern(4096, 9)}}[last]
+    path = child(blocks, size=size).write(tmp_path / "c.vhd")
+    content = vt.read(path, parents=[parent])
+    for new in (size + 512, 40960):
+        child(blocks, size=size).write(path)
+        seen = set()
+        for n, last in mt.crash(path, f"resize {new}", parents=[parent],
+                                samples=1):
+            got = vt.read(path, parents=[parent])
+            assert got in (content, zeros_behind(content, new)), n
+            seen.add(len(got))
+        assert seen == {size, new}
+
+
+@pytest.mark.parametrize("slack", [0, 512, 8192])
+def test_vhd_grow_fixed_at_any_crash(mt, vt, tmp_path, slack, peer):
+    content, new = pattern(8192), 12288
+    path = tmp_path / "f.vhd"
+    img = content + b"\xee" * slack + vhd.footer(8192, vhd.FIXED)
+    path.write_bytes(img)
+    for n, last in mt.crash(path, f"resize {new}"):
+        if vt.script(path, [], check=False).returncode:
+            # Longer, but no footer yet: cutting it mends it.
+            assert path.stat().st_size == new + 512
+            with open(path, "r+b") as f:
+                f.truncate(len(img))
+        got = vt.read(path)
+        assert got[:8192] == content and len(got) in (8192, new), n
+        assert not got[8192:].replace(b"\0", b"") or (
+            got[8192:].count(b"conectix") == 1)
+    assert vt.read(path) == zeros_behind(content, new)
+    assert path.read_bytes().count(b"conectix") == 1
+    out = tmp_path / "out.raw"
+    run(peer("qemu-img"), "convert", "-f", "vpc", "-O", "raw", path, out)
+    assert out.read_bytes()[:8192] == content
+
+
+def test_vhd_grow_then_write_and_reopen(mt, vt, tmp_path, peer):
+    path = vt.create(tmp_path / "a.vhd", "dynamic", 10 << 20)
+    lines = ["write 0 5m 1", f"resize {700 << 20}", f"write {650 << 20} 5m 2",
+             "flush", f"resize {900 << 30}", f"write {800 << 30} 512 3",
+             "flush"]
+    assert mt(path, *lines) == ["ok"] * 7
+    assert vt.script(path, [f"read {5 << 20} 1", f"read {4 << 20} 1",
+                            f"read {650 << 20} 1", f"read {800 << 30} 1",
+                            "size"]) == ["00", "01", "02", "03",
+                                         str(900 << 30)]
+    got = run(peer("qemu-img"), "info", "-f", "vpc", path).stdout
+    assert f"({900 << 30} bytes)" in got
+    run(peer("qemu-io"), "-f", "vpc", "-c", "read -P 1 0 5m", "-c",
+        "read -P 2 650m 5m", "-c", "read -P 3 800g 512", path)
+    assert run(peer("7z"), "l", path)
+
+
+def test_vhd_grow_geometry_is_computed_again(mt, vt, tmp_path):
+    path = vt.create(tmp_path / "a.vhd", "dynamic", 10 << 20)
+    mt(path, f"resize {1 << 30}")
+    raw = path.read_bytes()
+    assert raw[56:60] == (2080).to_bytes(2, "big") + bytes([16, 63])
+    assert raw[40:48] == (10 << 20).to_bytes(8, "big")
+
+
+def test_vhd_resize_refusals(mt, tmp_path):
+    path = Image(16384).write(tmp_path / "d.vhd")
+    before = path.read_bytes()
+    assert "smaller" in mt.fails(path, "resize 8192", code="EOPNOTSUPP")
+    mt.fails(path, "resize 16385", code="EINVAL")
+    mt.fails(path, f"resize {2041 << 30}", code="EOPNOTSUPP")
+    assert mt(path, "resize 16384") == ["ok"]
+    assert path.read_bytes() == before
+
+
+def test_vhd_grow_failing_anywhere_leaves_a_disk(mt, vt, tmp_path):
+    img = Image(16384 - 512, DYNAMIC, 4096, {1: pattern(4096)})
+    path, new = tmp_path / "d.vhd", 4096 * 300
+    for n in range(1, 40):
+        img.write(path)
+        p = mt.run(path, f"resize {new}", options=["--fail", n])
+        assert vt.read(path) in (img.content(),
+                                 zeros_behind(img.content(), new))
+        if not p.returncode:
+            break
+    assert 5 < n < 39

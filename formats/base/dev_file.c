@@ -253,6 +253,20 @@ int dev_file_extend(struct dev *dev, uint64_t size)
 	return dev_resize(dev, size, NULL);
 }
 
+int dev_file_append(struct dev *dev, const void *buf, size_t len, uint64_t off)
+{
+	int ret;
+
+	if (dev->ops != &file_ops || !dev->writing) {
+		ret = dev_file_extend(dev, off + len);
+		return ret ? ret : dev_write(dev, buf, len, off);
+	}
+	ret = file_write(dev, buf, len, off);
+	if (!ret && off + len > dev_size(dev))
+		dev_set_size(dev, off + len);
+	return ret;
+}
+
 int dev_file_truncate(struct dev *dev, uint64_t size)
 {
 	return dev_resize(dev, size, NULL);

@@ -27,6 +27,10 @@ int dev_file_fd(const struct dev *dev);
 const char *dev_file_path(const struct dev *dev);
 /* Makes the file at least size bytes long (zeros). Needs dev->writing. */
 int dev_file_extend(struct dev *dev, uint64_t size);
+/* Writes at or behind the file's end, with one system call where dev is a
+ * file: a killed process leaves no longer file without it. */
+int dev_file_append(struct dev *dev, const void *buf, size_t len,
+		    uint64_t off);
 /* Cuts the file to size bytes. Needs dev->writing. */
 int dev_file_truncate(struct dev *dev, uint64_t size);
 /* After dev_file_create: makes the file's name durable. */

@@ -10,9 +10,13 @@ formats_vhd_libvhd_a_SOURCES = \
 	formats/vhd/vhd_disk.h formats/vhd/vhd_int.h \
 	formats/vhd/vhd_flush.c \
 	formats/vhd/vhd_footer.c \
+	formats/vhd/vhd_grow.c \
 	formats/vhd/vhd_header.c \
 	formats/vhd/vhd_ident.c \
 	formats/vhd/vhd_layer.c \
+	formats/vhd/vhd_paths.c \
 	formats/vhd/vhd_read.c \
+	formats/vhd/vhd_relink.c \
+	formats/vhd/vhd_walk.c \
 	formats/vhd/vhd_write.c
 EXTRA_DIST += formats/vhd/FORMAT.md

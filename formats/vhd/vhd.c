@@ -95,6 +95,7 @@ static const struct dev_ops vhd_ops = {
 	.read = vhd_read,
 	.write = vhd_write,
 	.zero = vhd_zero,
+	.resize = vhd_resize,
 	.flush = vhd_flush,
 	.map = vhd_map,
 	.begin_write = vhd_begin_write,

@@ -4,13 +4,12 @@
 
 #include "formats/base/alloc.h"
 #include "formats/base/dev_file.h"
-#include "formats/base/utf16.h"
 #include "formats/vhd/vhd_int.h"
 
 #define BLOCK_DEFAULT	(2u << 20)
 #define BLOCK_SMALL	(512u << 10)
-/* Room for each path, and what the BAT is padded to in a differencing disk. */
-#define PATH_ROOM	4096u
+/* What the BAT is padded to in a differencing disk. */
+#define PATH_ROOM	VHD_PATH_ROOM
 
 struct plan {
 	const struct vhd_create *what;
@@ -21,8 +20,7 @@ struct plan {
 	uint64_t footer_off;
 	struct vhd_footer_disk footer;
 	struct vhd_header_disk header;
-	uint8_t relative[PATH_ROOM], windows[PATH_ROOM];	/* UTF-16LE */
-	size_t relative_len, windows_len;			/* bytes */
+	struct vhd_paths paths;
 };
 
 static int check_what(const struct vhd_create *what, uint64_t size,
@@ -63,108 +61,25 @@ static uint32_t block_size_for(const struct vhd_create *what)
 	return BLOCK_DEFAULT;
 }
 
-/* dir/p.vhd -> .\dir\p.vhd as Windows expects it, in UTF-16LE. */
-static int encode_relative(struct plan *p, struct diag *why)
-{
-	const char *path = p->what->parent_relative;
-	bool dotted = !strncmp(path, "./", 2) || !strncmp(path, "../", 3) ||
-		      !strncmp(path, ".\\", 2) || !strncmp(path, "..\\", 3);
-	char *text = mem_printf("%s%s", dotted ? "" : ".\\", path);
-	int n;
-
-	if (!text)
-		return diag_fail(why, ENOMEM, "vhd: out of memory");
-	for (char *c = text; *c; c++)
-		if (*c == '/')
-			*c = '\\';
-	n = utf8_to_utf16le(text, strlen(text), p->relative, PATH_ROOM / 2);
-	free(text);
-	if (n < 0)
-		return diag_fail(why, n, "vhd: path to the parent cannot be "
-				 "stored: %s", path);
-	p->relative_len = (size_t)n * 2;
-	return 0;
-}
-
-static int encode_windows(struct plan *p, struct diag *why)
-{
-	const char *path = p->what->parent_windows;
-	int n;
-
-	if (!path)
-		return 0;
-	n = utf8_to_utf16le(path, strlen(path), p->windows, PATH_ROOM / 2);
-	if (n < 0)
-		return diag_fail(why, n, "vhd: path to the parent cannot be "
-				 "stored: %s", path);
-	p->windows_len = (size_t)n * 2;
-	return 0;
-}
-
-static const char *base_name(const char *path)
-{
-	const char *base = path;
-
-	for (const char *c = path; *c; c++)
-		if (*c == '/' || *c == '\\')
-			base = c + 1;
-	return base;
-}
-
-/* The whole Windows path where it is known and fits, else the file's name. */
-static int encode_name(struct plan *p, struct diag *why)
-{
-	const char *name = p->what->parent_windows;
-	be16_t *units = p->header.parent_name;
-	int n = -ENAMETOOLONG;
-
-	if (name)
-		n = utf8_to_utf16be(name, strlen(name), units,
-				    VHD_NAME_UNITS - 1);
-	if (n < 0) {
-		name = base_name(p->what->parent_relative);
-		n = utf8_to_utf16be(name, strlen(name), units,
-				    VHD_NAME_UNITS - 1);
-	}
-	if (n < 0)
-		return diag_fail(why, n, "vhd: parent's name cannot be stored: "
-				 "%s", name);
-	memset(units + n, 0, (VHD_NAME_UNITS - (size_t)n) * sizeof(*units));
-	return 0;
-}
-
-static struct vhd_locator_disk locator(const char *code, uint64_t off,
-				       size_t len)
-{
-	struct vhd_locator_disk l = {
-		.space = to_be32(PATH_ROOM), .len = to_be32((uint32_t)len),
-		.off = to_be64(off),
-	};
-
-	memcpy(l.code, code, sizeof(l.code));
-	return l;
-}
-
 /* W2ku before W2ru, as Windows writes them; no invented W2ku. */
 static void encode_locators(struct plan *p)
 {
 	struct vhd_locator_disk *l = p->header.locators;
 
-	if (p->windows_len)
-		*l++ = locator("W2ku", p->windows_off, p->windows_len);
-	*l = locator("W2ru", p->relative_off, p->relative_len);
+	if (p->paths.windows_len)
+		*l++ = vhd_paths_locator("W2ku", p->windows_off,
+					 p->paths.windows_len);
+	*l = vhd_paths_locator("W2ru", p->relative_off, p->paths.relative_len);
 }
 
 static int plan_parent(struct plan *p, struct diag *why)
 {
-	int ret = encode_relative(p, why);
+	int ret = vhd_paths_encode(p->what->parent_relative,
+				   p->what->parent_windows, &p->paths, why);
 
-	if (!ret)
-		ret = encode_windows(p, why);
-	if (!ret)
-		ret = encode_name(p, why);
 	if (ret)
 		return ret;
+	memcpy(p->header.parent_name, p->paths.name, sizeof(p->paths.name));
 	encode_locators(p);
 	memcpy(p->header.parent_id, p->what->parent->id.b,
 	       sizeof(p->header.parent_id));
@@ -219,11 +134,13 @@ static int write_structures(struct dev *file, const struct plan *p)
 
 	if (!ret)
 		ret = write_bat(file, p);
-	if (!ret && p->windows_len)
-		ret = dev_write(file, p->windows, p->windows_len,
+	if (!ret && p->paths.windows_len)
+		ret = dev_write(file, p->paths.windows,
+				p->paths.windows_len,
 				p->windows_off);
-	if (!ret && p->relative_len)
-		ret = dev_write(file, p->relative, p->relative_len,
+	if (!ret && p->paths.relative_len)
+		ret = dev_write(file, p->paths.relative,
+				p->paths.relative_len,
 				p->relative_off);
 	if (!ret)
 		ret = dev_write(file, &p->footer, sizeof(p->footer), 0);

@@ -263,8 +263,8 @@ void vhd_parents_free(struct vhd_info *info)
 	info->n_parents = 0;
 }
 
-/* The room is in bytes or, by some, in sectors (FORMAT.md 6). */
-static uint64_t locator_room(const struct vhd_locator_disk *l)
+/* In bytes or, by some, in sectors. */
+uint64_t vhd_locator_room(const struct vhd_locator_disk *l)
 {
 	uint64_t space = be32(l->space), len = be32(l->len);
 
@@ -282,7 +282,7 @@ uint64_t vhd_locators_end(struct dev *file, const struct vhd_header *h,
 
 	for (size_t i = 0; i < VHD_LOCATORS; i++) {
 		const struct vhd_locator_disk *l = &h->raw.locators[i];
-		uint64_t off = be64(l->off), room = locator_room(l);
+		uint64_t off = be64(l->off), room = vhd_locator_room(l);
 
 		if (!be32(l->len) || off >= size)
 			continue;

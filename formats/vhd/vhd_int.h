@@ -159,9 +159,24 @@ int vhd_header_load(struct dev *file, const struct vhd_footer *f, bool force,
 int vhd_parents_load(struct dev *file, const struct vhd_header *h,
 		     struct vhd_info *info);
 void vhd_parents_free(struct vhd_info *info);
+/* Bytes from a locator's offset on that are its own; FORMAT.md 6. */
+uint64_t vhd_locator_room(const struct vhd_locator_disk *l);
 /* Where the room of the last locator ends, at least low. */
 uint64_t vhd_locators_end(struct dev *file, const struct vhd_header *h,
 			  uint64_t low);
+
+/* vhd_paths.c */
+#define VHD_PATH_ROOM	4096u	/* for each path that we write */
+struct vhd_paths {
+	uint8_t relative[VHD_PATH_ROOM], windows[VHD_PATH_ROOM]; /* UTF-16LE */
+	size_t relative_len, windows_len;	/* bytes */
+	be16_t name[VHD_NAME_UNITS];
+};
+/* windows may be NULL: windows_len stays 0. out is zeroed by the caller. */
+int vhd_paths_encode(const char *relative, const char *windows,
+		     struct vhd_paths *out, struct diag *why);
+struct vhd_locator_disk vhd_paths_locator(const char *code, uint64_t off,
+					  size_t len);
 
 /* vhd_bat.c */
 struct vhd_block {
@@ -212,6 +227,15 @@ int vhd_alloc(struct vhd *v, struct vhd_block *b);
 int vhd_write(struct dev *dev, const void *buf, size_t len, uint64_t off);
 int vhd_zero(struct dev *dev, uint64_t off, uint64_t len, bool may_unmap);
 
+/* vhd_walk.c */
+typedef int (*vhd_entry_fn)(void *ctx, uint64_t blk, uint32_t sector);
+/* Every entry of the table in the file that names a block, those behind the
+ * disk's end too; ends when emit says other than 0. After vhd_settle(). */
+int vhd_walk(struct vhd *v, vhd_entry_fn emit, void *ctx);
+/* Do copy, header, BAT, end footer and all blocks leave the range alone? 1, 0
+ * or -errno. */
+int vhd_walk_free(struct vhd *v, uint64_t off, uint64_t len);
+
 /* vhd_ident.c */
 /* Everything written is durable, both footers are good and alike. */
 int vhd_settle(struct vhd *v, struct diag *why);
@@ -223,6 +247,14 @@ int vhd_footer_hide(struct vhd *v);
 int vhd_footer_put_copy(struct vhd *v, const struct vhd_footer_disk *raw);
 int vhd_footer_show(struct vhd *v, const struct vhd_footer_disk *raw,
 		    uint64_t off);
+
+/* vhd_relink.c */
+/* The dynamic header with its first sector changed, checksum computed: one
+ * write, so that it is the old or the new one. Durable on return. */
+int vhd_header_change(struct vhd *v, struct vhd_header_disk *raw);
+
+/* vhd_grow.c */
+int vhd_resize(struct dev *dev, uint64_t size, struct diag *why);
 
 /* vhd_flush.c */
 int vhd_flush(struct dev *dev);

@@ -35,7 +35,16 @@ static int m_set_id(void *disk, const struct guid *id, struct diag *why)
 	return vhd_set_id(disk, id, why);
 }
 
+static int m_relink(void *disk, const struct maint_relink *what,
+		    struct diag *why)
+{
+	struct vhd_relink r = { what->id, what->relative, what->windows };
+
+	return vhd_relink(disk, &r, why);
+}
+
 const struct maint_ops maint_vhd = {
 	.open = m_open, .close = m_close, .dev = m_dev,
 	.set_parent = m_set_parent, .layer = m_layer, .set_id = m_set_id,
+	.relink = m_relink,
 };
