@@ -15,7 +15,7 @@ USER = "imgfs-test"
 
 def mounted(path):
     real = os.path.abspath(path)
-    with open("/proc/mounts") as f:
+    with open("/proc/mounts", errors="surrogateescape") as f:
         return [line.split() for line in f
                 if line.split()[1].replace("\\040", " ") == real]
 

@@ -78,3 +78,17 @@ def test_ext_blocks_taken_up_to_the_end_of_a_group(tmp_path):
             os.close(fd)
         vhdfs("-u", d)
     check_volume(image, "ext4")
+
+
+def test_an_entry_of_the_dead_is_not_the_mount(tmp_path):
+    """A killed daemon that nobody reaps, or whose number another process has
+    by now, was taken for the one that serves."""
+    image = make_disk(tmp_path / "a.vhdx")
+    for i in range(4):
+        with mount(image, tmp_path / "m", "recover") as d:
+            (d / "f").write_bytes(b"f" * 100000)
+            if i % 2:
+                assert vhdfs("-u", d).stderr == ""
+                continue
+            kill_9(image)
+            run("umount", "-i", "-l", d)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <glob.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,9 +78,41 @@ static int write_entry(const char *name, json_t *entry)
 	return ret;
 }
 
+/* When a process began, in clock ticks since boot: with its number, it cannot
+ * be mistaken. 0 when it has ended, were it a zombie; -1 unknown. */
+static long long born(pid_t pid)
+{
+	char path[64], line[1024] = "", state = 'X';
+	long long ticks = -1;
+	const char *rest;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return errno == ENOENT && kill(pid, 0) ? 0 : -1;
+	rest = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
+	fclose(f);
+	/* proc(5): state is the 3rd word, the start the 22nd. */
+	if (!rest || sscanf(rest, ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+			    "%*s %*s %*s %*s %*s %*s %*s %*s %*s %lld",
+			    &state, &ticks) != 2)
+		return rest ? -1 : 0;
+	return state == 'Z' || state == 'X' ? 0 : ticks;
+}
+
+static bool is_alive(pid_t pid, const json_t *entry)
+{
+	const json_t *was = json_object_get(entry, "born");
+	long long now = born(pid);
+
+	return now && (now < 0 || !was || json_integer_value(was) == now);
+}
+
 int registry_add(const char *name, json_t *entry)
 {
 	json_object_set_new(entry, "pid", json_integer(getpid()));
+	json_object_set_new(entry, "born", json_integer(born(getpid())));
 	json_object_set_new(entry, "start", json_integer(time(NULL)));
 	return write_entry(name, entry);
 }
@@ -130,21 +163,27 @@ static pid_t pid_of(const char *file, const char *name)
 	return *end || pid <= 0 ? 0 : (pid_t)pid;
 }
 
+/* The entry of a live process wins over what one that failed has left. */
 static json_t *find_in(const char *place, const char *name, const json_t *dir)
 {
 	DIR *d = place ? opendir(place) : NULL;
 	json_t *found = NULL;
 	struct dirent *e;
+	bool alive = false;
 
-	while (d && !found && (e = readdir(d))) {
+	while (d && !alive && (e = readdir(d))) {
 		pid_t pid = pid_of(e->d_name, name);
 		json_t *j = pid ? load_entry(place, name, pid) : NULL;
 
-		if (j && kill(pid, 0) && errno == ESRCH &&
-		    !json_object_get(j, "error"))
+		alive = j && is_alive(pid, j);
+		if (j && !alive && !json_object_get(j, "error")) {
 			remove_entry(place, name, pid);
-		else if (json_equal(json_object_get(j, "dir"), dir))
+		} else if (json_equal(json_object_get(j, "dir"), dir)) {
+			json_decref(found);
 			found = json_incref(j);
+		} else {
+			alive = false;
+		}
 		json_decref(j);
 	}
 	if (d)
