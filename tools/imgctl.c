@@ -20,6 +20,9 @@ static const struct imgctl_verb verbs[] = {
 	{ "convert", "[--format vhd|vhdx|raw] [--type fixed|dynamic] "
 	  "[--block SIZE] [--json] IN OUT",
 	  "a chain as one new file, VHD, VHDX or raw", imgctl_convert },
+	{ "compact", "[--format vhd|vhdx|raw] [--no-free] [--json] IN OUT",
+	  "a copy without blocks that are zero or free inside",
+	  imgctl_compact },
 };
 
 static void help(void)

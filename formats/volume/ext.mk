@@ -14,7 +14,7 @@ formats_volume_libvolume_a_SOURCES += \
 	formats/volume/vol_ext_xattr.c formats/volume/vol_ext_acl.c \
 	formats/volume/vol_ext_data.c formats/volume/vol_ext_map.c \
 	formats/volume/vol_ext_inode.c formats/volume/vol_ext_super.c \
-	formats/volume/vol_ext_io.c \
+	formats/volume/vol_ext_io.c formats/volume/vol_ext_free.c \
 	formats/volume/vol_jbd2.c formats/volume/vol_jbd2.h \
 	formats/volume/vol_jbd2_disk.h formats/volume/vol_jbd2_int.h \
 	formats/volume/vol_jbd2_scan.c formats/volume/vol_jbd2_csum.c \

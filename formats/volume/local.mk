@@ -9,6 +9,7 @@ formats_volume_libvolume_a_SOURCES = \
 	formats/volume/volume_magic.c \
 	formats/volume/volume_ext.c \
 	formats/volume/volume_fat.c \
+	formats/volume/volume_free.c \
 	formats/volume/volume_ntfs.c \
 	formats/volume/volume_select.c formats/volume/volume_select.h
 include formats/volume/ntfs.mk

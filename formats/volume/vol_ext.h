@@ -10,4 +10,8 @@
 int vol_ext_open(struct dev *dev, const struct volume_opts *opts,
 		 struct tree **out, struct diag *why);
 
+/* volume_free_ranges() for ext2, ext3 and ext4. */
+int vol_ext_free_ranges(struct dev *dev, volume_free_fn fn, void *ctx,
+			struct diag *why);
+
 #endif

@@ -48,4 +48,18 @@ struct volume_opts {
 int volume_open(struct dev *dev, const struct volume_opts *opts,
 		struct tree **out, struct diag *why);
 
+/* [off, off + len) of the dev is used by nothing. 0 to go on, else it ends. */
+typedef int (*volume_free_fn)(void *ctx, uint64_t off, uint64_t len);
+
+/*
+ * Every range that the file system in dev has free, ascending: what it holds
+ * need not be kept. NTFS ($Bitmap), ext2, ext3, ext4 (block bitmaps); others
+ * are -ERR_UNSUPP. OUT_VOLUME_DIRTY when the bitmaps may not be the last word:
+ * not unmounted cleanly, a log to replay, hibernated, or NTFS with shadow
+ * copies, which keep what is free in the present.
+ * fn's nonzero result ends the walk and is returned.
+ */
+int volume_free_ranges(struct dev *dev, volume_free_fn fn, void *ctx,
+		       struct diag *why);
+
 #endif
