@@ -2,6 +2,7 @@
 """vhdfs where two layers meet: what a review found, and fears beside it."""
 import json
 import os
+import shutil
 import signal
 
 import pytest
@@ -92,3 +93,36 @@ def test_an_entry_of_the_dead_is_not_the_mount(tmp_path):
                 continue
             kill_9(image)
             run("umount", "-i", "-l", d)
+
+
+@pytest.mark.parametrize("name,fs", [("a.vhdx", "ext4"), ("a.vhd", "ext4"),
+                                     ("a.vhdx", "ntfs"), ("a.vhd", "ntfs")])
+def test_a_full_host_disk_leaves_a_sound_volume(tmp_path, name, fs):
+    """Blocks of a write that failed stayed behind the end of an ext file."""
+    small = tmp_path / "small"
+    small.mkdir()
+    m = tmp_path / "m"
+    run("mount", "-t", "tmpfs", "-o", "size=20M", "tmpfs", small)
+    try:
+        image = make_disk(small / name, fs)
+        with mount(image, m) as d:
+            (d / "first").write_bytes(b"first")
+            run("sync", d / "first")
+            with pytest.raises(OSError) as e:
+                for i in range(64):
+                    with open(d / f"big{i}", "wb") as f:
+                        f.write(os.urandom(1 << 20))
+                        os.fsync(f.fileno())
+            assert e.value.errno in (28, 5)
+            pid = pid_of(image)
+            vhdfs("-u", "--lazy", d)
+            wait_gone(pid)
+        if name == "a.vhdx":
+            run("qemu-img", "check", "-f", "vhdx", image)
+        shutil.copy(image, tmp_path / name)
+    finally:
+        run("umount", small)
+    with mount(tmp_path / name, m, "ro") as d:
+        assert (d / "first").read_bytes() == b"first"
+        assert len((d / "big0").read_bytes()) == 1 << 20
+    check_volume(tmp_path / name, fs)

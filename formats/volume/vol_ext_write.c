@@ -88,6 +88,32 @@ static int put_data(struct vol_ext *v, uint32_t ino, const uint8_t *p,
 	return ret;
 }
 
+/* The part of a write that lies in one run of blocks; *len becomes its length.
+ * Blocks that were new show nothing that they held before, even if it fails. */
+static int write_run(struct vol_ext *v, uint32_t ino, const uint8_t *p,
+		     size_t *len, uint64_t off)
+{
+	uint32_t bits = v->sb.block_bits;
+	uint64_t lblk = off >> bits, end = (off + *len - 1) >> bits;
+	struct ext_inode in;
+	struct ext_run run;
+	int ret = vol_ext_inode_load(v, ino, &in);
+
+	if (!ret)
+		ret = vol_ext_map(v, &in, lblk, end - lblk + 1, &run);
+	if (ret)
+		return ret;
+	*len = (size_t)min_of((uint64_t)*len,
+			      ((lblk + run.len) << bits) - off);
+	ret = vol_ext_alloc_range(v, ino, off, *len);
+	if (!ret)
+		ret = put_data(v, ino, p, *len, off);
+	if (ret && (!run.pblk || run.unwritten) &&
+	    vol_ext_alloc_punch(v, ino, lblk, lblk + run.len - 1))
+		v->lib->damaged = true;
+	return ret;
+}
+
 ssize_t vol_ext_write(struct tree *t, struct tree_file *f, const void *buf,
 		      size_t len, uint64_t off)
 {
@@ -95,7 +121,8 @@ ssize_t vol_ext_write(struct tree *t, struct tree_file *f, const void *buf,
 	uint32_t ino = vol_ext_ino(f->id);
 	vol_ext_raw in;
 	uint64_t size;
-	int ret = prepare(v, ino, off + len, &in);
+	size_t done = 0;
+	int ret = prepare(v, ino, off + len, &in), err;
 
 	if (ret)
 		return ret;
@@ -104,13 +131,18 @@ ssize_t vol_ext_write(struct tree *t, struct tree_file *f, const void *buf,
 		return -EPERM;
 	if (off > size)
 		ret = zero_tail(v, ino, size);
-	if (!ret)
-		ret = vol_ext_alloc_range(v, ino, off, len);
-	if (!ret)
-		ret = put_data(v, ino, buf, len, off);
-	if (!ret)
-		ret = set_size(v, ino, max_of(size, off + len));
-	return ret ? ret : (ssize_t)len;
+	while (!ret && done < len) {
+		size_t n = len - done;
+
+		ret = write_run(v, ino, (const uint8_t *)buf + done, &n,
+				off + done);
+		if (!ret)
+			done += n;
+	}
+	if (!done)
+		return ret;
+	err = set_size(v, ino, max_of(size, off + done));
+	return err ? err : (ssize_t)done;
 }
 
 void vol_ext_wrote(struct tree *t, struct tree_file *f)

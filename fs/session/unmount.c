@@ -68,8 +68,9 @@ static int flush(const char *dir, struct diag *why)
 		return errno == ENOTCONN || errno == EACCES ? 0 :
 			diag_fail(why, errno, "%s: %s", dir, strerror(errno));
 	if (syncfs(fd) || (fsync(fd) && errno != EINVAL && errno != EROFS))
-		ret = diag_fail(why, errno, "%s: writing back: %s", dir,
-				strerror(errno));
+		ret = diag_fail(why, errno, "%s: stays mounted: writing back: "
+				"%s (--lazy gives up what is not written)",
+				dir, strerror(errno));
 	close(fd);
 	return ret;
 }
@@ -172,7 +173,7 @@ int unmount_dir(const char *name, const char *dir,
 	json_decref(entry);
 	if (pid > 0)
 		pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	ret = opts->force ? 0 : flush(dir, why);
+	ret = opts->force || opts->lazy ? 0 : flush(dir, why);
 	if (!ret && (ret = detach(dir, opts)))
 		ret = explain(dir, ret, why);
 	if (!ret && pidfd >= 0 && !opts->lazy)
