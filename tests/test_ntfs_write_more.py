@@ -502,7 +502,7 @@ def test_ntfs_engines_agree_on_what_windows_made(tool, corpus, tmp_path, name):
     data = (corpus / name).read_bytes()
     img.write_bytes(data[128 * 512:(128 + 6016) * 512])
     same_by_both(tool, img)
-    out = script(tool, img, "mkdir /new 755\nput /etc/services /new/f\n"
+    out = script(tool, img, "mkdir /new 755\nput /etc/passwd /new/f\n"
                  "getx /new/f system.ntfs_acl\n", "-o", "recover")
     assert out[:2] == ["ok", "ok"], out
     sound(img)

@@ -75,46 +75,59 @@ static int flush(const char *dir, struct diag *why)
 	return ret;
 }
 
-static int run_fusermount(const char *dir, bool lazy)
+/* What fusermount3 says about it, a line, into text. */
+static int run_fusermount(const char *dir, bool lazy, char *text, size_t size)
 {
-	pid_t pid = fork();
-	int status;
+	int ends[2], status;
+	ssize_t n;
+	pid_t pid;
 
-	if (pid < 0)
+	if (pipe2(ends, O_CLOEXEC))
 		return -errno;
+	pid = fork();
 	if (!pid) {
-		int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-
-		dup2(null, 2);
+		dup2(ends[1], 2);
 		execlp("fusermount3", "fusermount3", lazy ? "-uz" : "-u", "--",
 		       dir, (char *)NULL);
 		_exit(127);
 	}
-	if (waitpid(pid, &status, 0) < 0)
+	close(ends[1]);
+	n = pid < 0 ? 0 : read(ends[0], text, size - 1);
+	text[n > 0 ? n : 0] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	close(ends[0]);
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
 		return -errno;
 	if (WIFEXITED(status) && !WEXITSTATUS(status))
 		return 0;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 127 ? -ENOENT
-							       : -EBUSY;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+		return -ENOENT;
+	return strstr(text, "busy") ? -EBUSY : -EPERM;
 }
 
-static int detach(const char *dir, const struct unmount_opts *opts)
+static int detach(const char *dir, const struct unmount_opts *opts, char *text,
+		  size_t size)
 {
 	int flags = UMOUNT_NOFOLLOW | (opts->lazy ? MNT_DETACH : 0) |
 		    (opts->force ? MNT_FORCE : 0);
 
+	*text = '\0';
 	if (!umount2(dir, flags))
 		return 0;
-	return errno == EPERM ? run_fusermount(dir, opts->lazy) : -errno;
+	return errno == EPERM ? run_fusermount(dir, opts->lazy, text, size)
+			      : -errno;
 }
 
-static int explain(const char *dir, int ret, struct diag *why)
+static int explain(const char *dir, int ret, const char *text, struct diag *why)
 {
 	char users[DIAG_MAX / 2];
 
+	if (ret == -ENOENT)
+		return diag_fail(why, ret, "%s: cannot unmount: fusermount3 "
+				 "(package fuse3) is not there", dir);
 	if (ret != -EBUSY)
 		return diag_fail(why, ret, "%s: cannot unmount: %s", dir,
-				 strerror(-ret));
+				 *text ? text : strerror(-ret));
 	unmount_users(dir, users, sizeof(users));
 	if (!*users)
 		return diag_fail_as(why, EBUSY, OUT_BUSY,
@@ -159,6 +172,7 @@ static int verdict(const char *name, const char *dir, pid_t pid,
 int unmount_dir(const char *name, const char *dir,
 		const struct unmount_opts *opts, struct diag *why)
 {
+	char text[256];
 	json_t *entry;
 	pid_t pid = 0;
 	int pidfd = -1, ret;
@@ -174,8 +188,8 @@ int unmount_dir(const char *name, const char *dir,
 	if (pid > 0)
 		pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	ret = opts->force || opts->lazy ? 0 : flush(dir, why);
-	if (!ret && (ret = detach(dir, opts)))
-		ret = explain(dir, ret, why);
+	if (!ret && (ret = detach(dir, opts, text, sizeof(text))))
+		ret = explain(dir, ret, text, why);
 	if (!ret && pidfd >= 0 && !opts->lazy)
 		ret = wait_end(pidfd, pid, opts->timeout, why);
 	if (!ret && pid > 0 && !opts->lazy)
