@@ -19,6 +19,7 @@ static const struct dev_ops vhdx_ops = {
 	.read = vhdx_read,
 	.write = vhdx_write,
 	.zero = vhdx_zero,
+	.resize = vhdx_resize,
 	.flush = vhdx_flush,
 	.map = vhdx_map,
 	.begin_write = vhdx_begin_write,

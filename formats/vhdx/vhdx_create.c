@@ -177,6 +177,11 @@ static int copy_item(struct plan *p, const struct vhdx_item *it)
 static int add_parent_items(struct plan *p)
 {
 	struct vhdx *parent = p->what->parent;
+	struct vhdx_locator_text text = {
+		.linkage = &parent->info.data_write_guid,
+		.relative = p->what->parent_relative,
+		.absolute = p->what->parent_windows,
+	};
 	uint8_t *locator;
 	size_t len;
 	int ret = 0;
@@ -185,7 +190,7 @@ static int add_parent_items(struct plan *p)
 		if (parent->items[i].flags & VHDX_ITEM_VIRTUAL)
 			ret = copy_item(p, &parent->items[i]);
 	if (!ret)
-		ret = vhdx_locator_encode(p->what, &locator, &len, p->why);
+		ret = vhdx_locator_encode(&text, &locator, &len, p->why);
 	if (ret)
 		return ret;
 	ret = add_item(p, (struct guid)VHDX_ITEM_LOCATOR, VHDX_ITEM_REQUIRED,

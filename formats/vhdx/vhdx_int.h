@@ -152,8 +152,12 @@ int vhdx_meta_read(struct vhdx *x, const struct vhdx_item *item,
 /* vhdx_locator.c */
 int vhdx_locator_decode(const uint8_t *data, size_t len,
 			struct vhdx_info *info, struct diag *why);
-/* The item for a child of `what`; *data is the caller's. */
-int vhdx_locator_encode(const struct vhdx_create *what, uint8_t **data,
+struct vhdx_locator_text {
+	const struct guid *linkage, *linkage2;	/* the second may be NULL */
+	const char *relative, *volume, *absolute;	/* NULL: none */
+};
+/* The item; *data is the caller's. */
+int vhdx_locator_encode(const struct vhdx_locator_text *text, uint8_t **data,
 			size_t *len, struct diag *why);
 
 /* vhdx_log.c */
@@ -260,6 +264,38 @@ void vhdx_end(struct vhdx *x);
 int vhdx_settle(struct vhdx *x, struct diag *why);
 /* Before the first change that no guest can see. */
 int vhdx_stamp(struct vhdx *x);
+
+/* vhdx_move.c */
+/* Bytes into pages of metadata, anywhere; needs lock. */
+int vhdx_page_store(struct vhdx *x, uint64_t off, const void *data,
+		    size_t len);
+/* Whole pages; takes lock, edits those that differ from the file's. */
+int vhdx_page_replace(struct vhdx *x, uint64_t off, const void *data,
+		      size_t len);
+/* Zeros for a region, len bytes. */
+int vhdx_region_take(struct vhdx *x, uint64_t len, uint64_t *off);
+/* Both tables name *to, where the region's bytes are durable; *region is
+ * x->bat or x->meta. Nothing else may wait to be flushed. */
+int vhdx_region_move(struct vhdx *x, const struct guid *id,
+		     struct vhdx_extent *region, const struct vhdx_extent *to);
+
+/* vhdx_items.c */
+struct vhdx_new_item {
+	struct guid id;
+	uint32_t flags;
+	uint32_t off, len;		/* off of one that stays as it is */
+	const uint8_t *data;		/* NULL: it stays */
+};
+/* These are the items from now on; durable on return. After vhdx_settle() and
+ * a stamp. */
+int vhdx_items_commit(struct vhdx *x, struct vhdx_new_item *items, size_t n,
+		      struct diag *why);
+/* One of the system's items gets other bytes. */
+int vhdx_items_replace(struct vhdx *x, const struct guid *id,
+		       const uint8_t *data, size_t len, struct diag *why);
+
+/* vhdx_grow.c */
+int vhdx_resize(struct dev *dev, uint64_t size, struct diag *why);
 
 /* vhdx_commit.c */
 int vhdx_flush(struct dev *dev);

@@ -215,34 +215,43 @@ static int put_path(struct builder *b, const char *key, char *value)
 	return ret;
 }
 
-static int build(struct builder *b, const struct vhdx_create *what)
+static int put_guid(struct builder *b, const char *key, const struct guid *g)
 {
 	char id[GUID_TEXT], braces[GUID_TEXT + 2] = "{";
+
+	strcat(braces, guid_format(g, id));
+	strcat(braces, "}");
+	return put_pair(b, key, braces);
+}
+
+static int build(struct builder *b, const struct vhdx_locator_text *text)
+{
 	struct vhdx_disk_locator *loc = (void *)b->data;
 	int ret;
 
-	/* Room for the three pairs that may come. */
-	b->text = sizeof(*loc) + 3 * sizeof(struct vhdx_disk_pair);
+	/* Room for the five pairs that may come. */
+	b->text = sizeof(*loc) + 5 * sizeof(struct vhdx_disk_pair);
 	loc->type = type_vhdx;
-	strcat(braces, guid_format(&vhdx_info(what->parent)->data_write_guid,
-				   id));
-	strcat(braces, "}");
-	ret = put_pair(b, "parent_linkage", braces);
-	if (!ret && what->parent_relative)
+	ret = put_guid(b, "parent_linkage", text->linkage);
+	if (!ret && text->linkage2)
+		ret = put_guid(b, "parent_linkage2", text->linkage2);
+	if (!ret && text->relative)
 		ret = put_path(b, "relative_path",
-			       windows_relative(what->parent_relative));
-	if (!ret && what->parent_windows)
+			       windows_relative(text->relative));
+	if (!ret && text->volume)
+		ret = put_pair(b, "volume_path", text->volume);
+	if (!ret && text->absolute)
 		ret = put_path(b, "absolute_win32_path",
-			       windows_absolute(what->parent_windows));
+			       windows_absolute(text->absolute));
 	loc->count = to_le16((uint16_t)b->count);
 	return ret;
 }
 
-int vhdx_locator_encode(const struct vhdx_create *what, uint8_t **data,
+int vhdx_locator_encode(const struct vhdx_locator_text *text, uint8_t **data,
 			size_t *len, struct diag *why)
 {
 	struct builder b = { .data = mem_zalloc(1, VHDX_LOCATOR_MAX) };
-	int ret = b.data ? build(&b, what) : -ENOMEM;
+	int ret = b.data ? build(&b, text) : -ENOMEM;
 
 	if (ret) {
 		free(b.data);

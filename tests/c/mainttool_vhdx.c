@@ -34,7 +34,23 @@ static int m_set_id(void *disk, const struct guid *id, struct diag *why)
 	return vhdx_set_data_guid(disk, id, why);
 }
 
+static int m_relink(void *disk, const struct maint_relink *what,
+		    struct diag *why)
+{
+	struct vhdx_relink r = {
+		what->id, what->id2, what->relative, what->windows,
+	};
+
+	return vhdx_relink(disk, &r, why);
+}
+
+static int m_copy_items(void *disk, void *from, struct diag *why)
+{
+	return vhdx_copy_items(disk, from, why);
+}
+
 const struct maint_ops maint_vhdx = {
 	.open = m_open, .close = m_close, .dev = m_dev,
 	.set_parent = m_set_parent, .layer = m_layer, .set_id = m_set_id,
+	.relink = m_relink, .copy_items = m_copy_items,
 };
