@@ -10,3 +10,4 @@ include formats/disk/local.mk
 include formats/ntfs/local.mk
 include formats/volume/local.mk
 include formats/view/local.mk
+include formats/cim/local.mk

@@ -24,6 +24,7 @@ include tests/c/ntfsw.mk
 include tests/c/ext.mk
 include tests/c/fs.mk
 include tests/c/session.mk
+include tests/c/cim.mk
 
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
