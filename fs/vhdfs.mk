@@ -11,17 +11,4 @@ fs_vhdfs_SOURCES = fs/vhdfs.c
 fs_vhdfs_LDADD = fs/session/libsession.a fs/glue/libglue.a $(IMAGE_LIBS) \
 	formats/libtree.a formats/base/libbase.a \
 	$(FUSE_LIBS) $(NTFS3G_LIBS) $(EXT2FS_LIBS) $(JANSSON_LIBS) $(ISAL_LIBS)
-
-# mount(8) and umount(8) look for these names.
-install-exec-hook: install-helpers
-install-helpers: install-binPROGRAMS
-	$(MKDIR_P) "$(DESTDIR)$(helperdir)"
-	for n in mount.vhdfs umount.fuse.vhdfs; do \
-		rm -f "$(DESTDIR)$(helperdir)/$$n"; \
-		$(LN_S) "$(bindir)/vhdfs" "$(DESTDIR)$(helperdir)/$$n"; \
-	done
-uninstall-hook:
-	for n in mount.vhdfs umount.fuse.vhdfs; do \
-		rm -f "$(DESTDIR)$(helperdir)/$$n"; \
-	done
-.PHONY: install-helpers
+MOUNT_NAMES += vhdfs

@@ -34,7 +34,7 @@ struct cim_stream {
 };
 
 struct cim_file {
-	uint32_t attrs;		/* FILE_ATTRIBUTE_*, directory and reparse too */
+	uint32_t attrs;		/* FILE_ATTRIBUTE_*, all of them */
 	uint32_t tag;
 	uint64_t times[4];	/* created, written, changed, accessed */
 	struct cim_stream data;
@@ -95,7 +95,7 @@ struct cim {
 	uint16_t *upcase;		/* owned */
 	struct cim_table *tables;	/* owned */
 	uint32_t n_tables, root;
-	struct cache *files;		/* whole tables, entries of 0x60 bytes */
+	struct cache *files;		/* file tables, entries of 0x60 */
 	struct cim_dirs dirs;
 	uint64_t n_names, n_files, bytes;
 };

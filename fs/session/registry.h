@@ -20,6 +20,11 @@ int registry_add(const char *name, json_t *entry);
 /* Why this process ended badly; keeps the entry for whoever waits for it. */
 void registry_fail(const char *name, const char *text);
 void registry_remove(const char *name);
+/* Takes a name for this process and what it forks, until *fd is given back or
+ * the last of them ends. -EEXIST: *pid says who has it (0: not known);
+ * -ENOENT: there is no place to write that down. */
+int registry_claim(const char *what, int *fd, pid_t *pid);
+void registry_unclaim(const char *what, int fd);	/* takes -1 */
 /* The live or failed mount at dir by the program name: its entry, a new
  * reference, or NULL. Entries of dead processes without an error are removed.
  */

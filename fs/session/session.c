@@ -168,7 +168,7 @@ static int open_tree(struct session *s, struct diag *why)
 		*why = not_writable;
 		return why->code;
 	}
-	if (!s->cmd.quiet)
+	if (!s->cmd.quiet && !s->type->never_writes)
 		session_say(s->type->name, "%s: mounted read-only: %s",
 			    s->image, not_writable.text);
 	return 0;

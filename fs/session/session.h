@@ -32,6 +32,7 @@ struct session_type {
 	const char *help;	/* the daemon's own options, for --help */
 	const struct word *words;
 	void *opts;		/* the struct that words fills */
+	bool never_writes;	/* the format cannot be: nobody is warned */
 	/* Makes relative paths among opts absolute: called in the directory
 	 * that the user is in. May be NULL. */
 	int (*resolve)(void *opts, struct diag *why);
