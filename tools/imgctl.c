@@ -15,6 +15,8 @@ static const struct imgctl_verb verbs[] = {
 	  "[--format vhd|vhdx] [--block SIZE] [--sector 512|4096] "
 	  "[--windows PATH] FILE",
 	  "a new, empty disk", imgctl_create },
+	{ "map", "[--json | --svg OUT] FILE",
+	  "which file of the chain serves which range", imgctl_map },
 	{ "compare", "[--json] A B", "do two disks hold the same?",
 	  imgctl_compare },
 	{ "convert", "[--format vhd|vhdx|raw] [--type fixed|dynamic] "

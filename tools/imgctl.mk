@@ -6,6 +6,9 @@ tools_imgctl_SOURCES = tools/imgctl.c tools/imgctl.h tools/imgctl_args.c \
 	tools/imgctl_new.c tools/imgctl_path.c tools/imgctl_copy.c \
 	tools/imgctl_info.c tools/imgctl_info.h tools/imgctl_info_text.c \
 	tools/imgctl_inside.c tools/imgctl_blocks.c \
+	tools/imgctl_map.c tools/imgctl_map.h tools/imgctl_map_walk.c \
+	tools/imgctl_svg.c tools/imgctl_svg.h tools/imgctl_svg_draw.c \
+	tools/imgctl_svg_parts.c \
 	tools/imgctl_create.c tools/imgctl_compare.c \
 	tools/imgctl_convert.c tools/imgctl_compact.c tools/imgctl_flat.h
 tools_imgctl_LDADD = formats/volume/libvolume.a formats/ntfs/libntfs.a \

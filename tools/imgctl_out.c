@@ -95,7 +95,7 @@ const char *imgctl_size_text(uint64_t size, char text[IMGCTL_SIZE_TEXT])
 		snprintf(text, IMGCTL_SIZE_TEXT, "%llu %s",
 			 (unsigned long long)v, units[u]);
 	else
-		snprintf(text, IMGCTL_SIZE_TEXT, "%.1f %s", v, units[u]);
+		snprintf(text, IMGCTL_SIZE_TEXT, "%.4g %s", v, units[u]);
 	return text;
 }
 
