@@ -15,6 +15,8 @@ static const struct imgctl_verb verbs[] = {
 	  "[--format vhd|vhdx] [--block SIZE] [--sector 512|4096] "
 	  "[--windows PATH] FILE",
 	  "a new, empty disk", imgctl_create },
+	{ "check", "[--repair] [--windows] [--json] FILE",
+	  "is it sound, and would Windows attach it?", imgctl_check },
 	{ "map", "[--json | --svg OUT] FILE",
 	  "which file of the chain serves which range", imgctl_map },
 	{ "compare", "[--json] A B", "do two disks hold the same?",
@@ -22,6 +24,8 @@ static const struct imgctl_verb verbs[] = {
 	{ "convert", "[--format vhd|vhdx|raw] [--type fixed|dynamic] "
 	  "[--block SIZE] [--json] IN OUT",
 	  "a chain as one new file, VHD, VHDX or raw", imgctl_convert },
+	{ "relink", "--parent NEW [--windows PATH] [--force] CHILD",
+	  "tells a child where its parent is now", imgctl_relink },
 	{ "compact", "[--format vhd|vhdx|raw] [--no-free] [--json] IN OUT",
 	  "a copy without blocks that are zero or free inside",
 	  imgctl_compact },

@@ -9,6 +9,9 @@ tools_imgctl_SOURCES = tools/imgctl.c tools/imgctl.h tools/imgctl_args.c \
 	tools/imgctl_map.c tools/imgctl_map.h tools/imgctl_map_walk.c \
 	tools/imgctl_svg.c tools/imgctl_svg.h tools/imgctl_svg_draw.c \
 	tools/imgctl_svg_parts.c \
+	tools/imgctl_relink.c tools/imgctl_repair.c \
+	tools/imgctl_check.c tools/imgctl_check.h tools/imgctl_check_disk.c \
+	tools/imgctl_check_inside.c tools/imgctl_check_win.c \
 	tools/imgctl_create.c tools/imgctl_compare.c \
 	tools/imgctl_convert.c tools/imgctl_compact.c tools/imgctl_flat.h
 tools_imgctl_LDADD = formats/volume/libvolume.a formats/ntfs/libntfs.a \
