@@ -97,7 +97,11 @@ static const struct choice streams[] = {
 
 static void warn(void *ctx, const char *text)
 {
-	session_say("vhdfs", "%s: %s", (const char *)ctx, text);
+	/* What is said of a file of the chain begins with its path. */
+	if (*text == '/')
+		session_say("vhdfs", "%s", text);
+	else
+		session_say("vhdfs", "%s: %s", (const char *)ctx, text);
 }
 
 static void set_flags(const struct vhdfs_opts *o,

@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-from conftest import run
-from mounts import (let_go, make_disk, mount, mounted, options_of, pid_of,
+from conftest import open_up, run
+from mounts import (VHDFS, let_go, make_disk, mount, mounted, options_of, pid_of,
                     vhdfs, wait_gone)
 from test_vhdfs import check_volume
 
@@ -126,3 +126,66 @@ def test_a_full_host_disk_leaves_a_sound_volume(tmp_path, name, fs):
         assert (d / "first").read_bytes() == b"first"
         assert len((d / "big0").read_bytes()) == 1 << 20
     check_volume(tmp_path / name, fs)
+
+
+def test_a_detached_mount_is_not_its_successor(tmp_path):
+    """-u waited for the daemon of a mount that was detached while busy."""
+    old, new = make_disk(tmp_path / "a.vhdx"), make_disk(tmp_path / "b.vhdx")
+    with mount(old, tmp_path / "m") as d:
+        with open(d / "f", "wb") as f:
+            f.write(b"f" * 100000)
+            f.flush()
+            vhdfs("-u", "--lazy", d)
+            assert pid_of(old)
+            with mount(new, d):
+                (d / "g").touch()
+                assert vhdfs("-u", d, timeout=20).stderr == ""
+            f.write(b"f" * 100000)
+            pid = pid_of(old)
+        wait_gone(pid)
+    with mount(old, tmp_path / "m", "ro") as d:
+        assert (d / "f").read_bytes() == b"f" * 200000
+
+
+def test_an_image_is_never_stderr(tmp_path):
+    """Without 0, 1 and 2, the image and /dev/fuse got those numbers."""
+    image = make_disk(tmp_path / "a.vhdx")
+    (tmp_path / "m").mkdir()
+    try:
+        run("sh", "-c", f"{VHDFS} {image} {tmp_path}/m <&- >&- 2>&-")
+        (tmp_path / "m/f").write_bytes(b"f" * 100000)
+        vhdfs("-u", tmp_path / "m", timeout=20)
+    finally:
+        let_go(tmp_path / "m")
+    check_volume(image, "ntfs")
+
+
+def test_mount_point_that_is_an_open_device(tmp_path, peer):
+    """drop_privileges: mount.fuse3 mounts, we get /dev/fd/N."""
+    helper = peer("mount.fuse3")
+    image = make_disk(tmp_path / "a.vhdx")
+    open_up(tmp_path)
+    m = tmp_path / "m"
+    m.mkdir()
+    exe = tmp_path / "vhdfs"
+    shutil.copy(VHDFS, exe)
+    try:
+        run(helper, image, m, "-t", "fuse.vhdfs", "-o",
+            "drop_privileges,ro", env={"PATH": f"{tmp_path}:{os.defpath}"})
+        assert os.listdir(m) == []
+        pid = pid_of(image)
+        vhdfs("-u", m)
+        assert not mounted(m)
+        if "fuse_connection" in fdinfo_of_fuse():
+            wait_gone(pid, 0)
+    finally:
+        let_go(m)
+
+
+def fdinfo_of_fuse():
+    fd = os.open("/dev/fuse", os.O_RDWR)
+    try:
+        with open(f"/proc/self/fdinfo/{fd}") as f:
+            return f.read()
+    finally:
+        os.close(fd)

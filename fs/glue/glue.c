@@ -286,6 +286,11 @@ void glue_stop(struct glue *g)
 	glue_ctl_stop(g);
 }
 
+int glue_device(const struct glue *g)
+{
+	return g->minor;
+}
+
 void glue_status(struct glue *g, char *buf, size_t size)
 {
 	struct glue_counts c = g->counts;

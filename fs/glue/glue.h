@@ -77,6 +77,9 @@ int glue_loop(struct glue *g);
 void glue_stop(struct glue *g);
 /* One line about what was served, without a newline. Any thread. */
 void glue_status(struct glue *g, char *buf, size_t size);
+/* The minor number of the mount's device (0:N), or -1 where the kernel does
+ * not tell (before 6.17). */
+int glue_device(const struct glue *g);
 /* Undoes glue_mount() when glue_loop() was never reached. */
 void glue_unmount(struct glue *g);
 void glue_free(struct glue *g);			/* takes NULL */

@@ -163,8 +163,21 @@ static pid_t pid_of(const char *file, const char *name)
 	return *end || pid <= 0 ? 0 : (pid_t)pid;
 }
 
+struct sought {
+	const char *name, *dev;
+	json_t *dir;
+};
+
+static bool matches(const struct sought *s, const json_t *entry)
+{
+	const char *dev = json_string_value(json_object_get(entry, "dev"));
+
+	return dev ? !strcmp(dev, s->dev)
+		   : json_equal(json_object_get(entry, "dir"), s->dir);
+}
+
 /* The entry of a live process wins over what one that failed has left. */
-static json_t *find_in(const char *place, const char *name, const json_t *dir)
+static json_t *find_in(const char *place, const struct sought *s)
 {
 	DIR *d = place ? opendir(place) : NULL;
 	json_t *found = NULL;
@@ -172,13 +185,13 @@ static json_t *find_in(const char *place, const char *name, const json_t *dir)
 	bool alive = false;
 
 	while (d && !alive && (e = readdir(d))) {
-		pid_t pid = pid_of(e->d_name, name);
-		json_t *j = pid ? load_entry(place, name, pid) : NULL;
+		pid_t pid = pid_of(e->d_name, s->name);
+		json_t *j = pid ? load_entry(place, s->name, pid) : NULL;
 
 		alive = j && is_alive(pid, j);
 		if (j && !alive && !json_object_get(j, "error")) {
-			remove_entry(place, name, pid);
-		} else if (json_equal(json_object_get(j, "dir"), dir)) {
+			remove_entry(place, s->name, pid);
+		} else if (j && matches(s, j)) {
 			json_decref(found);
 			found = json_incref(j);
 		} else {
@@ -201,17 +214,17 @@ static void places(glob_t *g)
 	glob("/tmp/imgfs-*", g->gl_pathc ? GLOB_APPEND : 0, NULL, g);
 }
 
-json_t *registry_find(const char *name, const char *dir)
+json_t *registry_find(const char *name, const char *dir, const char *dev)
 {
-	json_t *at = registry_text(dir);
-	json_t *found = at ? find_in(registry_dir(), name, at) : NULL;
+	struct sought s = { name, dev, registry_text(dir) };
+	json_t *found = s.dir ? find_in(registry_dir(), &s) : NULL;
 	glob_t g;
 
 	places(&g);
-	for (size_t i = 0; at && i < g.gl_pathc && !found; i++)
-		found = find_in(g.gl_pathv[i], name, at);
+	for (size_t i = 0; s.dir && i < g.gl_pathc && !found; i++)
+		found = find_in(g.gl_pathv[i], &s);
 	globfree(&g);
-	json_decref(at);
+	json_decref(s.dir);
 	return found;
 }
 

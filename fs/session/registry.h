@@ -25,10 +25,11 @@ void registry_remove(const char *name);
  * -ENOENT: there is no place to write that down. */
 int registry_claim(const char *what, int *fd, pid_t *pid);
 void registry_unclaim(const char *what, int fd);	/* takes -1 */
-/* The live or failed mount at dir by the program name: its entry, a new
- * reference, or NULL. Entries of dead processes without an error are removed.
- */
-json_t *registry_find(const char *name, const char *dir);
+/* The live or failed mount of device dev ("0:57") at dir by the program name:
+ * its entry, a new reference, or NULL. An entry that knows its device is found
+ * by that: one detached while busy lives on beside its successor. Entries of
+ * dead processes without an error are removed. */
+json_t *registry_find(const char *name, const char *dir, const char *dev);
 /* The entry of a process that has ended, or NULL if it removed it itself. */
 json_t *registry_take(const char *name, pid_t pid);
 

@@ -242,6 +242,18 @@ static int mount_tree(struct session *s, struct diag *why)
 	return ret ? ret : glue_mount(s->glue, s->dir, why);
 }
 
+/* Which of the mounts at this place is ours, if there are several. */
+static void enter_device(const struct session *s, json_t *entry)
+{
+	int minor = glue_device(s->glue);
+	char dev[UNMOUNT_DEV];
+
+	if (minor >= 0)
+		snprintf(dev, sizeof(dev), "0:%d", minor);
+	if (minor >= 0 || unmount_find(s->type->name, s->dir, dev))
+		json_object_set_new(entry, "dev", json_string(dev));
+}
+
 static void enter_registry(struct session *s)
 {
 	json_t *entry = json_pack("{s:s, s:o, s:o, s:s}",
@@ -251,6 +263,7 @@ static void enter_registry(struct session *s)
 
 	if (!entry)
 		return;
+	enter_device(s, entry);
 	if (s->type->describe)
 		s->type->describe(s->state, entry);
 	registry_add(s->type->name, entry);
@@ -387,12 +400,29 @@ static int act(struct session *s)
 	}
 }
 
+/* Where nobody gave us 0, 1 and 2, an image must not become one of them: what
+ * is said would be written into it. */
+static int open_std(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= 2);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
 int session_main(int argc, char **argv, const struct session_type *type)
 {
 	struct session s = { .type = type, .ready_fd = -1 };
 	struct diag why = DIAG_INIT;
 	int status;
 
+	if (open_std())
+		return EXIT_MOUNT_SYSTEM;
 	status = cmdline_parse(argc, argv, type, &s.cmd, &why);
 	report_as_json(s.cmd.json);
 	status = status ? report_error(type->name, NULL, &why) : act(&s);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "fs/session/unmount.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -31,24 +32,27 @@ static void unescape(char *s)
 	*d = '\0';
 }
 
-/* Is the topmost mount at dir of type fuse.NAME? */
-static bool is_ours(const char *name, const char *dir)
+bool unmount_find(const char *name, const char *dir, char dev[UNMOUNT_DEV])
 {
 	FILE *f = fopen("/proc/self/mountinfo", "re");
 	char *line = NULL, *want = mem_printf("fuse.%s", name);
 	size_t room = 0;
 	bool ours = false;
 
+	static_assert(UNMOUNT_DEV == 32, "the width that is scanned");
 	while (f && want && getline(&line, &room, f) > 0) {
-		char at[4096], type[256];
+		char at[4096], type[256], id[UNMOUNT_DEV];
 		char *rest = strstr(line, " - ");
 
-		if (!rest || sscanf(line, "%*s %*s %*s %*s %4095s", at) != 1 ||
+		if (!rest || sscanf(line, "%*s %*s %31s %*s %4095s", id,
+				    at) != 2 ||
 		    sscanf(rest, " - %255s", type) != 1)
 			continue;
 		unescape(at);
-		if (!strcmp(at, dir))
-			ours = !strcmp(type, want);
+		if (strcmp(at, dir))
+			continue;
+		ours = !strcmp(type, want);
+		strcpy(dev, id);
 	}
 	if (f)
 		fclose(f);
@@ -173,15 +177,16 @@ int unmount_dir(const char *name, const char *dir,
 		const struct unmount_opts *opts, struct diag *why)
 {
 	char text[256];
+	char dev[UNMOUNT_DEV];
 	json_t *entry;
 	pid_t pid = 0;
 	int pidfd = -1, ret;
 
-	if (!is_ours(name, dir))
+	if (!unmount_find(name, dir, dev))
 		return diag_fail_as(why, EINVAL, OUT_NOT_MOUNTED,
 				    "%s: nothing of %s is mounted there", dir,
 				    name);
-	entry = registry_find(name, dir);
+	entry = registry_find(name, dir, dev);
 	if (entry)
 		pid = (pid_t)json_integer_value(json_object_get(entry, "pid"));
 	json_decref(entry);

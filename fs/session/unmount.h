@@ -14,6 +14,11 @@ struct unmount_opts {
 	unsigned timeout;	/* seconds to wait for the daemon; 0: forever */
 };
 
+#define UNMOUNT_DEV 32		/* room for a device as mountinfo writes it */
+
+/* Is the topmost mount at dir of type fuse.NAME? dev becomes its device,
+ * "0:57". The file system itself is not asked. */
+bool unmount_find(const char *name, const char *dir, char dev[UNMOUNT_DEV]);
 /* dir is a mount of program name. -EBUSY names the processes that keep it
  * busy; -EINVAL: not one of ours. */
 int unmount_dir(const char *name, const char *dir,
