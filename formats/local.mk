@@ -3,6 +3,7 @@
 include formats/base/local.mk
 include formats/tree.mk
 include formats/ntmeta.mk
+include formats/codec/local.mk
 include formats/vhd/local.mk
 include formats/vhdx/local.mk
 include formats/part/local.mk

@@ -14,6 +14,7 @@ tests_c_libscript_a_SOURCES = tests/c/devscript.c tests/c/devscript.h \
 	tests/c/dev_record.c tests/c/dev_record.h \
 	tests/c/treescript.c tests/c/treescript.h tests/c/check.h
 
+include tests/c/codec.mk
 include tests/c/vhd.mk
 include tests/c/vhdx.mk
 include tests/c/maint.mk

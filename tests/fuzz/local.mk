@@ -5,6 +5,7 @@ FUZZ_CFLAGS = $(AM_CFLAGS) -fsanitize=fuzzer
 if FUZZ
 noinst_PROGRAMS = $(FUZZ_TARGETS)
 endif
+include tests/fuzz/codec.mk
 include tests/fuzz/vhd.mk
 include tests/fuzz/vhdx.mk
 include tests/fuzz/part.mk

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* XPRESS with Huffman codes (FORMAT.md 3). */
+#include "formats/base/bounds.h"
+#include "formats/base/err.h"
+#include "formats/codec/codec_copy.h"
+#include "formats/codec/codec_int.h"
+
+#define HEADER 256
+
+static const struct huff_shape shape = {
+	.n_syms = XPRESS_SYMS, .root = XPRESS_ROOT, .max = 15,
+	.room = XPRESS_ROOM,
+};
+
+/*
+ * Bytes are woven in behind those words that a reader needs to have 16 bits at
+ * hand right behind the symbol (3.4). What was read beyond them is given back.
+ */
+CODEC_INLINE void give_back(struct bits *b)
+{
+	unsigned int words = b->n / 16 - 1;
+	unsigned int unreal = (unsigned int)min_of(b->over / 16,
+						   (uint64_t)words);
+
+	b->over -= unreal * 16;
+	b->p -= 2 * (words - unreal);
+	b->n -= words * 16;
+	b->buf &= ~(uint64_t)0 << (64 - b->n);
+}
+
+/* Length codes 15 and up, less 3; 0: the bytes are no length, or missing. */
+CODEC_INLINE uint32_t long_length(struct bits *b)
+{
+	uint32_t len;
+
+	if (b->end - b->p < 1)
+		return 0;
+	len = *b->p++;
+	if (len < 255)
+		return 15 + len;
+	if (b->end - b->p < 2)
+		return 0;
+	len = le16_at(b->p);
+	b->p += 2;
+	return len < 15 ? 0 : len;
+}
+
+CODEC_INLINE bool is_literal(uint32_t sym)
+{
+	return sym < 256;
+}
+
+static int run(const struct codec_job *job, const uint32_t *table)
+{
+	uint8_t *out = job->out, *end = out + job->out_len;
+	struct bits b = { .p = job->in + HEADER, .end = job->in + job->in_len };
+	uint32_t sym, len, offset, nbits;
+
+	while (out < end) {
+		bits_fill(&b);
+		sym = huff_next(table, XPRESS_ROOT, &b);
+		if (is_literal(sym)) {
+			*out++ = (uint8_t)sym;
+			if (out == end)
+				break;
+			sym = huff_next(table, XPRESS_ROOT, &b);
+			if (is_literal(sym)) {
+				*out++ = (uint8_t)sym;
+				continue;
+			}
+		}
+		len = sym & 15;
+		nbits = sym >> 4 & 15;
+		if (len == 15) {
+			give_back(&b);
+			len = long_length(&b);
+			if (!len)
+				return -ERR_CORRUPT;
+		}
+		len += 3;
+		offset = 1u << nbits | bits_get(&b, nbits);
+		if (offset > (size_t)(out - job->out) ||
+		    len > (size_t)(end - out))
+			return -ERR_CORRUPT;
+		copy_match(out, offset, len, end);
+		out += len;
+	}
+	return bits_overrun(&b) ? -ERR_CORRUPT : 0;
+}
+
+int codec_xpress_decode(struct xpress *x, const struct codec_job *job)
+{
+	int err;
+
+	if (job->in_len < HEADER)
+		return -ERR_CORRUPT;
+	for (unsigned int i = 0; i < HEADER; i++) {
+		x->lens[2 * i] = job->in[i] & 15;
+		x->lens[2 * i + 1] = job->in[i] >> 4;
+	}
+	err = huff_build(x->table, x->lens, &shape);
+	return err ? err : run(job, x->table);
+}
