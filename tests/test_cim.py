@@ -159,3 +159,12 @@ def test_cim_truncated_under_the_reader_is_an_error(tool, tmp_path):
         os.truncate(region, 100)
     out, _ = p.communicate("hread h 50000 4\nls /\nquit\n")
     assert "error EIO" in out and p.returncode >= 0
+
+
+def test_cim_data_that_is_elsewhere_is_never_zeros(tool, tmp_path):
+    wof = {"tag": 0x80000017, "data": {"hex": "0100000002000000"}}
+    image, = build(tmp_path / "c", {"name": "w.cim", "root": tree(
+        gone={"sparse": 5000, "reparse": wof},
+        here={"data": "own", "reparse": wof})})
+    assert script(tool, image, "cat /gone 0 4", "cat /here 0 9") == \
+        ["error EOPNOTSUPP", b"own".hex()]

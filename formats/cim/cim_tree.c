@@ -136,7 +136,10 @@ static int op_open(struct tree *t, uint64_t node, bool write,
 	if (!h)
 		return -ENOMEM;
 	h->file.id = node;
-	if (ntmeta_kind_of(f.tag, f.attrs) == NTMETA_ELSEWHERE)
+	/* What is stored is the file's data, whatever its tag says; a file
+	 * of zeros with such a tag was not captured with its data. */
+	if (f.data.sparse &&
+	    ntmeta_kind_of(f.tag, f.attrs) == NTMETA_ELSEWHERE)
 		h->denied = -EOPNOTSUPP;
 	ret = cim_data_load(v, &f.data, &h->data, NULL);
 	if (ret)

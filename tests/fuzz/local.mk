@@ -11,3 +11,4 @@ include tests/fuzz/vhdx.mk
 include tests/fuzz/part.mk
 include tests/fuzz/ntfs.mk
 include tests/fuzz/ext.mk
+include tests/fuzz/cim.mk
