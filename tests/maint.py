@@ -41,9 +41,22 @@ class Maint:
         points = set(range(0, len(ops) + 1, stride)) | {len(ops)}
         for n, state in crash.states(before, ops, random.Random(7), samples,
                                      points):
-            image.write_bytes(state)
+            write_sparse(image, state)
             yield n, n == len(ops)
         image.write_bytes(after)
+
+
+def write_sparse(path, data, step=1 << 16):
+    """Only what is not zero is written: most states are mostly holes."""
+    path.unlink()
+    zeros = bytes(step)
+    with open(path, "wb") as f:
+        f.truncate(len(data))
+        for at in range(0, len(data), step):
+            piece = data[at:at + step]
+            if piece != zeros[:len(piece)]:
+                f.seek(at)
+                f.write(piece)
 
 
 def runs(pieces):

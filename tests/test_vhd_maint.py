@@ -450,3 +450,119 @@ def test_vhd_grow_failing_anywhere_leaves_a_disk(mt, vt, tmp_path):
         if not p.returncode:
             break
     assert 5 < n < 39
+
+
+# ---- checking ----
+
+def findings(mt, path, *options):
+    *lines, numbers = mt(path, "check", options=["--ro", *options])
+    words = numbers.split()
+    return ([" ".join(x.split(" ")[:2]) for x in lines],
+            dict(zip(words[::2], map(int, words[1::2]))))
+
+
+def test_vhd_check_of_sound_disks_is_silent(mt, vt, tmp_path):
+    made = [Image(40960, DYNAMIC, 4096, {1: pattern(4096)}),
+            child(align=4096)]
+    for n, img in enumerate(made):
+        found, numbers = findings(mt, img.write(tmp_path / f"{n}.vhd"))
+        assert found == []
+        assert numbers["allocated"] == len(img.blocks)
+    assert numbers["full"] == 1 and numbers["partial"] == 2
+    assert numbers["data"] == (3 + 8 + 1) * 512
+    for kind in ("fixed", "dynamic"):
+        path = vt.create(tmp_path / f"{kind}.vhd", kind, 10 << 20)
+        mt(path, "write 3m 5 1", "flush")
+        assert findings(mt, path)[0] == []
+
+
+def with_entry(n, value, **args):
+    return Image(40960, DYNAMIC, 4096, {1: pattern(4096), 2: pattern(4096)},
+                 entries={n: value}, **args)
+
+
+@pytest.mark.parametrize("name, word", [
+    ("overlap", "error overlap"), ("outside", "error outside"),
+    ("header", "error overlap"), ("bat", "error overlap"),
+    ("hidden", "warning hidden"), ("behind", "warning behind"),
+    ("copy", "warning footer"), ("end", "warning footer"),
+    ("differ", "warning footer"), ("conflict", "error footer"),
+    ("saved", "warning state"), ("temporary", "note state"),
+    ("creator", "note size"), ("next", "warning header"),
+    ("gap", "note unused"), ("511", "note footer"),
+    ("moved", "note header"), ("locator", "warning locator"),
+    ("no parent", "warning parent")])
+def test_vhd_check_finds(mt, tmp_path, name, word):
+    size, blocks = 40960, {1: pattern(4096)}
+    entry = with_entry(0, 0).entries
+    img = {
+        "overlap": lambda: with_entry(0, entry[1] + 3),
+        "outside": lambda: with_entry(0, 100000),
+        "header": lambda: with_entry(0, 1),
+        "bat": lambda: with_entry(0, 3),
+        "hidden": lambda: Image(size, DYNAMIC, 4096,
+                                {1: (pattern(4096), [0, 1])}),
+        "behind": lambda: Image(size, DYNAMIC, 4096, blocks, n=20),
+        "copy": lambda: Image(size, DYNAMIC, 4096, blocks, front=b"x" * 512),
+        "end": lambda: Image(size, DYNAMIC, 4096, blocks, end=bytes(512)),
+        "differ": lambda: Image(size, DYNAMIC, 4096, blocks,
+                                front=vhd.footer(size, time=5)),
+        "conflict": lambda: Image(size, DYNAMIC, 4096, blocks,
+                                  front=vhd.footer(size, uid=b"Q" * 16)),
+        "saved": lambda: Image(size, DYNAMIC, 4096, blocks,
+                               footer_args={"saved": 1}),
+        "temporary": lambda: Image(size, DYNAMIC, 4096, blocks,
+                                   footer_args={"features": 3}),
+        "creator": lambda: Image(size, DYNAMIC, 4096, blocks,
+                                 footer_args={"creator": b"vbox"}),
+        "next": lambda: Image(size, DYNAMIC, 4096, blocks,
+                              header_args={"next_off": 1 << 20}),
+        "gap": lambda: Image(size, DYNAMIC, 4096, blocks, tail=1 << 17),
+        "511": lambda: Image(size, DYNAMIC, 4096, blocks),
+        "moved": lambda: Image(size, DYNAMIC, 4096, blocks, header_off=4096),
+        "locator": lambda: Image(size, DIFF, 4096, blocks, locators=[
+            (b"W2ru", b"x\0", 512, 60000)], parent_name="p.vhd"),
+        "no parent": lambda: Image(size, DIFF, 4096, blocks,
+                                   parent_id=b"P" * 16),
+    }[name]()
+    path = img.write(tmp_path / "a.vhd")
+    raw = bytearray(img.raw)
+    if name == "511":
+        path.write_bytes(raw[:-1])
+    if name == "behind":
+        raw[1536 + 60:1536 + 64] = raw[1536 + 4:1536 + 8]
+        raw[1536 + 4:1536 + 8] = b"\xff" * 4
+        path.write_bytes(raw)
+    before = path.read_bytes()
+    found, _ = findings(mt, path)
+    assert found[0] == word and set(found) <= {word, "warning hidden"}, found
+    assert path.read_bytes() == before
+
+
+def test_vhd_check_of_a_hostile_table_is_short(mt, tmp_path):
+    img = Image(4096 * 5000, DYNAMIC, 4096,
+                entries={i: 0x7FFFFFFF - i % 7 for i in range(5000)})
+    found, numbers = findings(mt, img.write(tmp_path / "a.vhd"))
+    assert set(found) == {"error outside"} and len(found) < 40
+    assert numbers["allocated"] == 5000
+
+
+def test_vhd_check_of_real_disks_has_no_errors(mt, vt, corpus):
+    n = 0
+    for path in sorted(corpus.rglob("*.vhd")):
+        if not isinstance(vt.info(path, check=False), dict):
+            continue
+        found, _ = findings(mt, path)
+        assert not [f for f in found if f.startswith("error")], (path, found)
+        n += 1
+    assert n > 3
+
+
+def test_vhd_check_after_growing_and_relinking(mt, vt, tmp_path):
+    _, parent = base(tmp_path)
+    path = child().write(tmp_path / "c.vhd")
+    mt(path, f"resize {4096 * 400}", f"relink {NEW} - a/b.vhd C:\\b.vhd",
+       f"id {NEW}", f"resize {4096 * 800}", "write 1m 1m 3",
+       "flush", parents=[parent])
+    found, _ = findings(mt, path)
+    assert found == []

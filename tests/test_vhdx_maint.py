@@ -484,3 +484,122 @@ def test_vhdx_maint_failing_anywhere_leaves_a_disk(mt, vt, tmp_path, verb):
             done = True
             break
     assert done and n > 8
+
+
+# ---- checking ----
+
+def findings(mt, path):
+    *lines, numbers = mt(path, "check", options=["--ro"])
+    words = numbers.split()
+    return ([" ".join(x.split(" ")[:2]) for x in lines],
+            [int(w) for w in words[:8]],
+            dict(zip(words[8::2], map(int, words[9::2]))))
+
+
+def test_vhdx_check_of_sound_files_is_silent(mt, tool, tmp_path):
+    found, states, sums = findings(mt, child().write(tmp_path / "c.vhdx"))
+    assert found == [] and states == [2, 1, 1, 1, 0, 0, 1, 2]
+    assert sums == {"bitmaps": 1, "allocated": 8 * MIB, "unused": 0}
+    for kind in ("fixed", "dynamic"):
+        path = tmp_path / f"{kind}.vhdx"
+        run(tool("vhdxtool"), "create", kind, "10m", "1m", "512", "4096",
+            path)
+        mt(path, "write 3m 5 1", "resize 12m")
+        assert findings(mt, path)[0] == []
+
+
+@pytest.mark.parametrize("name, word", [
+    ("header", "warning header"), ("identity", "warning header"),
+    ("log", "warning log"), ("regions", "warning regions"),
+    ("overlap", "error overlap"), ("region", "error block"),
+    ("state", "error block"), ("reserved", "error block"),
+    ("no bitmap", "error bitmap"), ("bad bitmap", "error block"),
+    ("partial", "warning partial"), ("junk", "warning junk"),
+    ("behind", "note behind"), ("hole", "note unused"),
+    ("linkage2", "note parent"), ("locator", "warning parent")])
+def test_vhdx_check_finds(mt, tmp_path, name, word):
+    diff = name in ("no bitmap", "bad bitmap", "linkage2")
+    parent = vhdx.linkage() if diff else None
+    if name == "linkage2":
+        parent = vhdx.locator([("parent_linkage", "{%s}" % NEW),
+                               ("parent_linkage2", "{%s}" % NEW),
+                               ("relative_path", ".\\p.vhdx")])
+    size = 4097 * MIB if name == "junk" else 8 * MIB
+    v = Vhdx(size, parent=parent)
+    off = v.put(1, vhdx.FULL, b"A" * MIB)
+    if name == "header":
+        v.headers[0] = b"junk"
+    elif name == "identity":
+        v.headers[0] = vhdx.header(1, data_write=NEW)
+    elif name == "log":
+        v.dirty((0, vhdx.log_entry(5, [(v.bat_off, v.bat_page())],
+                                   last=v.next)))
+    elif name == "regions":
+        v.tables[1] = b"junk"
+    elif name == "overlap":
+        v.put(2, vhdx.FULL, off=off)
+    elif name == "region":
+        v.put(2, vhdx.FULL, off=2 * MIB)
+    elif name == "state":
+        v.put(2, 4)
+    elif name == "reserved":
+        v.bat[2] = 8
+    elif name == "no bitmap":
+        v.put(2, vhdx.PARTIAL)
+    elif name == "bad bitmap":
+        v.bits(0, [], state=3)
+    elif name == "partial":
+        v.put(2, vhdx.PARTIAL)
+    elif name == "junk":
+        v.bat[4096] = 0x12345
+    elif name == "behind":
+        v.bat[20] = 6 | (4 * MIB)
+    elif name == "hole":
+        v.take(3 * MIB)
+    elif name == "locator":
+        v.items.append((vhdx.LOCATOR, vhdx.linkage(), 4))
+    path = v.write(tmp_path / "a.vhdx")
+    before = path.read_bytes()
+    found, _, sums = findings(mt, path)
+    assert found[0] == word and set(found[1:]) <= {"note unused"}, found
+    assert path.read_bytes() == before
+    assert sums["unused"] == {"hole": 3 * MIB, "bad bitmap": MIB}.get(name, 0)
+
+
+def test_vhdx_check_of_a_hostile_table_is_short(mt, tmp_path):
+    v = Vhdx(4000 * MIB)
+    for n in range(4000):
+        v.put(n, vhdx.FULL, off=(n % 5) * MIB)
+    found, _, _ = findings(mt, v.write(tmp_path / "a.vhdx"))
+    assert set(found) <= {"error block", "error overlap"}
+    assert len(found) < 4000
+
+
+def test_vhdx_check_of_64_tib_is_fast(mt, tool, tmp_path):
+    path = tmp_path / "big.vhdx"
+    run(tool("vhdxtool"), "create", "dynamic", "64t", "1m", "512", "4096",
+        path)
+    mt(path, f"write {60 << 40} 1 1")
+    found, states, _ = findings(mt, path)
+    assert found == [] and states[6] == 1 and sum(states) == 64 << 20
+
+
+def test_vhdx_check_of_real_disks_has_no_errors(mt, tool, corpus):
+    n = 0
+    for path in sorted(corpus.rglob("*.vhdx")):
+        if run(tool("vhdxtool"), "info", path, check=False).returncode:
+            continue
+        found, _, _ = findings(mt, path)
+        assert not [f for f in found if f.startswith("error")], (path, found)
+        n += 1
+    assert n > 3
+
+
+def test_vhdx_check_after_all_kinds_of_maintenance(mt, tmp_path):
+    parent = base(tmp_path)
+    path = child().write(tmp_path / "c.vhdx")
+    mt(path, "resize 300g", f"relink {NEW} - {LONG} -", f"id {NEW}",
+       "write 200g 1m 3", "resize 600g", parents=[parent])
+    found, _, sums = findings(mt, path)
+    # The two tables that were left, for the next session.
+    assert found == ["note unused"] and sums["unused"] == 4 * MIB

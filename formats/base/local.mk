@@ -13,6 +13,7 @@ formats_base_libbase_a_SOURCES = \
 	formats/base/dev_ram.c formats/base/dev_ram.h \
 	formats/base/dev_slice.c formats/base/dev_slice.h \
 	formats/base/diag.c formats/base/diag.h \
+	formats/base/finding.c formats/base/finding.h \
 	formats/base/guid.c formats/base/guid.h \
 	formats/base/layer.h formats/base/locator.h \
 	formats/base/map.c formats/base/map.h \

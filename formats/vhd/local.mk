@@ -6,6 +6,7 @@ formats_vhd_libvhd_a_SOURCES = \
 	formats/vhd/vhd_alloc.c \
 	formats/vhd/vhd_bat.c \
 	formats/vhd/vhd_bitmap.c \
+	formats/vhd/vhd_check.c \
 	formats/vhd/vhd_create.c \
 	formats/vhd/vhd_disk.h formats/vhd/vhd_int.h \
 	formats/vhd/vhd_flush.c \

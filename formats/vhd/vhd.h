@@ -13,6 +13,7 @@
 #define IMGFS_VHD_H
 
 #include "formats/base/dev.h"
+#include "formats/base/finding.h"
 #include "formats/base/guid.h"
 #include "formats/base/layer.h"
 #include "formats/base/locator.h"
@@ -89,5 +90,20 @@ struct vhd_relink {
 };
 /* A differencing disk names another parent. Its own identity stays. */
 int vhd_relink(struct vhd *v, const struct vhd_relink *what, struct diag *why);
+
+struct vhd_stats {
+	uint64_t file_bytes;
+	uint64_t blocks;	/* of the disk; the rest is 0 for fixed ones */
+	uint64_t allocated;	/* in the file; some may be broken */
+	uint64_t full, partial;	/* by their bitmaps */
+	uint64_t data_bytes;	/* that the bitmaps say are here */
+	uint64_t unused;	/* bytes of the file nothing refers to */
+};
+/* Tells everything odd about the file; stats may be NULL, emit too. 0, or
+ * -errno when the check itself failed. Only reads (flushes first while
+ * writing). One thread. Words: footer state size header parent locator outside
+ * overlap unused behind hidden. */
+int vhd_check(struct vhd *v, finding_fn emit, void *ctx,
+	      struct vhd_stats *stats);
 
 #endif

@@ -4,6 +4,7 @@ noinst_LIBRARIES += formats/vhdx/libvhdx.a
 formats_vhdx_libvhdx_a_SOURCES = \
 	formats/vhdx/vhdx.c formats/vhdx/vhdx.h \
 	formats/vhdx/vhdx_alloc.c \
+	formats/vhdx/vhdx_audit.c \
 	formats/vhdx/vhdx_bat.c \
 	formats/vhdx/vhdx_bitmap.c \
 	formats/vhdx/vhdx_check.c \

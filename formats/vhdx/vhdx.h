@@ -13,6 +13,7 @@
 #define IMGFS_VHDX_H
 
 #include "formats/base/dev.h"
+#include "formats/base/finding.h"
 #include "formats/base/guid.h"
 #include "formats/base/layer.h"
 #include "formats/base/locator.h"
@@ -94,5 +95,19 @@ int vhdx_relink(struct vhdx *x, const struct vhdx_relink *what,
 /* Takes over from's metadata items of the virtual disk (size, id, sector
  * sizes, unknown and user ones): FORMAT.md 13.4 d. */
 int vhdx_copy_items(struct vhdx *x, struct vhdx *from, struct diag *why);
+
+struct vhdx_stats {
+	uint64_t file_bytes;
+	uint64_t blocks[8];	/* of the disk, by state (FORMAT.md 6.1) */
+	uint64_t bitmap_blocks;
+	uint64_t allocated_bytes;	/* with headers, log and regions */
+	uint64_t unused;	/* bytes of the file nothing refers to */
+};
+/* Tells everything odd about the file; stats may be NULL, emit too. 0, or
+ * -errno when the check itself failed. Only reads (flushes first while
+ * writing). One thread. Words: header log regions size parent block bitmap
+ * overlap partial junk behind unused. */
+int vhdx_check(struct vhdx *x, finding_fn emit, void *ctx,
+	       struct vhdx_stats *stats);
 
 #endif

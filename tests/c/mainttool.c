@@ -8,8 +8,9 @@
  * --force, --ro. Verbs:
  *
  *	layer OFF LEN		"data+LEN zero+LEN parent+LEN ..."
- *	resize SIZE | id GUID | items FILE | check
+ *	resize SIZE | id GUID | items FILE
  *	relink ID ID2 REL WIN	"-": NULL
+ *	check			"WEIGHT WORD OFFSET TEXT" lines, then numbers
  *	write OFF LEN BYTE | flush
  *
  * One answer line a verb: "ok", the answer, or "error NAME".
@@ -138,6 +139,22 @@ static int do_write(struct dev *dev, char **argv)
 	return ret;
 }
 
+static void print_finding(void *ctx, const struct finding *f)
+{
+	static const char *const weights[] = { "note", "warning", "error" };
+
+	(void)ctx;
+	printf("%s %s %lld %s\n", weights[f->weight], f->where,
+	       (long long)f->off, f->text);
+}
+
+static int do_check(void *disk)
+{
+	int ret = ops->check(disk, print_finding);
+
+	return ret ? ret : 1;
+}
+
 /* 1: the answer has been printed. */
 static int run_verb(void *disk, char **argv, struct diag *why)
 {
@@ -146,7 +163,7 @@ static int run_verb(void *disk, char **argv, struct diag *why)
 	if (!strcmp(argv[0], "layer"))
 		return do_layer(disk, argv + 1);
 	if (!strcmp(argv[0], "check"))
-		return ops->check(disk, why) ? -EIO : 1;
+		return do_check(disk);
 	if (!strcmp(argv[0], "resize"))
 		return dev_resize(ops->dev(disk), devscript_number(argv[1]),
 				  why);

@@ -4,6 +4,7 @@
 #define IMGFS_TESTS_MAINTTOOL_H
 
 #include "formats/base/dev.h"
+#include "formats/base/finding.h"
 #include "formats/base/guid.h"
 #include "formats/base/layer.h"
 
@@ -24,7 +25,7 @@ struct maint_ops {
 	int (*relink)(void *disk, const struct maint_relink *what,
 		      struct diag *why);
 	int (*copy_items)(void *disk, void *from, struct diag *why);
-	int (*check)(void *disk, struct diag *why);
+	int (*check)(void *disk, finding_fn emit);
 };
 
 extern const struct maint_ops maint_vhd, maint_vhdx;

@@ -2,6 +2,8 @@
 #include "formats/vhd/vhd.h"
 #include "tests/c/mainttool.h"
 
+#include <stdio.h>
+
 static int m_open(struct dev *file, bool force, void **disk, struct diag *why)
 {
 	struct vhd_opts opts = { .force = force };
@@ -43,8 +45,25 @@ static int m_relink(void *disk, const struct maint_relink *what,
 	return vhd_relink(disk, &r, why);
 }
 
+static int m_check(void *disk, finding_fn emit)
+{
+	struct vhd_stats s;
+	int ret = vhd_check(disk, emit, NULL, &s);
+
+	if (!ret)
+		printf("blocks %llu allocated %llu full %llu partial %llu "
+		       "data %llu unused %llu\n",
+		       (unsigned long long)s.blocks,
+		       (unsigned long long)s.allocated,
+		       (unsigned long long)s.full,
+		       (unsigned long long)s.partial,
+		       (unsigned long long)s.data_bytes,
+		       (unsigned long long)s.unused);
+	return ret;
+}
+
 const struct maint_ops maint_vhd = {
 	.open = m_open, .close = m_close, .dev = m_dev,
 	.set_parent = m_set_parent, .layer = m_layer, .set_id = m_set_id,
-	.relink = m_relink,
+	.relink = m_relink, .check = m_check,
 };

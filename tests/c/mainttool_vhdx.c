@@ -2,6 +2,8 @@
 #include "formats/vhdx/vhdx.h"
 #include "tests/c/mainttool.h"
 
+#include <stdio.h>
+
 static int m_open(struct dev *file, bool force, void **disk, struct diag *why)
 {
 	(void)force;
@@ -49,8 +51,25 @@ static int m_copy_items(void *disk, void *from, struct diag *why)
 	return vhdx_copy_items(disk, from, why);
 }
 
+static int m_check(void *disk, finding_fn emit)
+{
+	struct vhdx_stats s;
+	int ret = vhdx_check(disk, emit, NULL, &s);
+
+	if (ret)
+		return ret;
+	for (int i = 0; i < 8; i++)
+		printf("%llu ", (unsigned long long)s.blocks[i]);
+	printf("bitmaps %llu allocated %llu unused %llu\n",
+	       (unsigned long long)s.bitmap_blocks,
+	       (unsigned long long)s.allocated_bytes,
+	       (unsigned long long)s.unused);
+	return 0;
+}
+
 const struct maint_ops maint_vhdx = {
 	.open = m_open, .close = m_close, .dev = m_dev,
 	.set_parent = m_set_parent, .layer = m_layer, .set_id = m_set_id,
 	.relink = m_relink, .copy_items = m_copy_items,
+	.check = m_check,
 };
