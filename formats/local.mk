@@ -8,6 +8,7 @@ include formats/vhd/local.mk
 include formats/vhdx/local.mk
 include formats/part/local.mk
 include formats/disk/local.mk
+include formats/merge/local.mk
 include formats/ntfs/local.mk
 include formats/volume/local.mk
 include formats/view/local.mk

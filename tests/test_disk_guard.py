@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The guard before the first write: alone, no children, no merge, untouched."""
+import json
 import os
 import subprocess
 
 import pytest
 
 import disks
-from conftest import open_up
+from conftest import open_up, run
 from make import chain
 from make.chain import MIB, new_id
 
@@ -351,16 +352,29 @@ def test_guard_scan_leaves_the_neighbours_alone(show, pair):
 
 # ---- merges, sidecars ----
 
-@pytest.mark.parametrize("link", [0, 1])
-def test_guard_merge_journal(show, pair, tmp_path, link):
+def test_guard_merge_journal(show, tool, pair, tmp_path):
+    """The merged child reads what it always did; nobody writes."""
     base, child = pair
-    target = pair[1 - link]
-    (tmp_path / f".{target.name}.merge").write_text("{}")
+    images = json.loads(run(tool("vhdmerge"), "--json", "--tree",
+                            tmp_path).stdout)
+    ids = {i["path"]: i["id"] for i in images}
+    (tmp_path / f".{base.name}.merge").write_text(
+        f"imgfs-merge 1\nfile {ids[str(child)]} - 0 {child}\n")
     d = show(child)
     assert d.error is None
-    assert any("merge" in n and str(target) in n for n in d.notes)
+    assert any("merge" in n and str(base) in n for n in d.notes)
     code, outcome, words = refused(show, child)
     assert (code, outcome) == ("EBUSY", "busy") and "merge" in words
+
+
+@pytest.mark.parametrize("link", [0, 1])
+def test_guard_merge_of_somebody_else(show, pair, tmp_path, link):
+    """What is merged into shows a mixture to all but the merged child."""
+    target = pair[1 - link]
+    (tmp_path / f".{target.name}.merge").write_text("{}")
+    code, outcome, words = show(pair[1]).error
+    assert (code, outcome) == ("EBUSY", "busy")
+    assert f"vhdmerge --resume {target}" in words
 
 
 def test_guard_sidecars_are_a_note(show, image):

@@ -15,10 +15,11 @@ TOP = {"configure.ac", "Makefile.am", "README.md", "HACKING.md", "NEWS",
        "COPYING", ".ci", ".gitignore", "fs", "formats", "tools", "tests",
        "man"}
 FORMATS = {"vhd", "vhdx", "part", "disk", "ntfs", "view", "volume", "codec",
-           "wim", "cim", "fat", "overlay", "jbd2", "ext"}
+           "wim", "cim", "fat", "overlay", "jbd2", "ext", "merge"}
 # Who may know whom, beyond formats/base and the seam files of formats/.
 KNOWS = {
     "disk": {"vhd", "vhdx"},
+    "merge": {"disk", "vhd", "vhdx"},
     "volume": {"ntfs", "part", "jbd2", "codec"},
     "view": {"part", "volume", "disk"},
     "ntfs": {"codec"},

@@ -181,6 +181,8 @@ static int open_chain(struct disk *d, const char *path,
 	disk_node_note(d, d->nodes[0]);
 	ret = disk_chain_walk(d, opts, why);
 	if (!ret)
+		ret = disk_merge_check_read(d, why);
+	if (!ret)
 		disk_guard_note(d);
 	return ret;
 }

@@ -69,6 +69,20 @@ void disk_close(struct disk *d);
 struct dev *disk_dev(struct disk *d);
 size_t disk_depth(const struct disk *d);
 const struct disk_link *disk_link(const struct disk *d, size_t i); /* 0: leaf */
+/* A VHD or VHDX of a directory, opened without locks and without parents. */
+struct disk_image {
+	const char *path;
+	enum disk_format format;
+	const char *kind;
+	char id[40], wants[40], wants2[40];	/* "" where there is none */
+	uint64_t size;
+	uint64_t dev, ino;
+};
+/* img is NULL for a file that could not be read: why says it. Nonzero ends. */
+typedef int (*disk_list_fn)(void *ctx, const struct disk_image *img,
+			    const char *path, const struct diag *why);
+/* All of dir; fn's nonzero result, 0 or -errno. */
+int disk_list(const char *dir, disk_list_fn fn, void *ctx, struct diag *why);
 /* Things worth saying once (a damaged footer, a stale .rct), or NULL. */
 const char *disk_note(const struct disk *d, size_t i);
 

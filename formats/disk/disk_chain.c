@@ -34,6 +34,9 @@ static int check_sizes(struct disk *d, const struct disk_node *child,
 				    parent->low->sector_size);
 	if (parent->pub.size <= child->pub.size)
 		return 0;
+	/* It grew for the child's child, whose content it takes over. */
+	if (disk_merge_found(parent))
+		return 0;
 	/* A VHD smaller than its parent is legal (FORMAT.md 7.3); a VHDX's
 	 * parent gets another id when it is resized. */
 	if (child->vhd || d->opts.force) {

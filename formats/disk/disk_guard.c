@@ -92,35 +92,6 @@ static int check_children(struct disk *d, struct diag *why)
 			    d->nodes[0]->path, c.names, more);
 }
 
-/* The journal of a merge into this file, or NULL when there is none. New. */
-static char *find_journal(const struct disk_node *node)
-{
-	char *path = mem_printf("%s/.%s.merge", node->dir,
-				disk_path_base(node->path));
-
-	if (path && faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW)) {
-		free(path);
-		path = NULL;
-	}
-	return path;
-}
-
-static int check_journals(struct disk *d, struct diag *why)
-{
-	for (size_t i = 0; i < d->n; i++) {
-		char *path = find_journal(d->nodes[i]);
-
-		if (!path)
-			continue;
-		diag_fail_as(why, EBUSY, OUT_BUSY, "%s: a merge into it is not "
-			     "finished (%s): finish it first",
-			     d->nodes[i]->path, path);
-		free(path);
-		return -EBUSY;
-	}
-	return 0;
-}
-
 /* Why the leaf could only be opened for reading. */
 static int check_file(struct disk *d, struct diag *why)
 {
@@ -176,7 +147,7 @@ int disk_guard_check(struct disk *d, struct diag *why)
 	int ret = check_file(d, why);
 
 	if (!ret)
-		ret = check_journals(d, why);
+		ret = disk_merge_check(d, why);
 	if (!ret)
 		ret = claim_device(d, why);
 	unclaim_device(d);
@@ -203,7 +174,7 @@ int disk_guard_enter(struct disk *d, struct diag *why)
 	if (!ret)
 		ret = claim_device(d, why);
 	if (!ret)
-		ret = check_journals(d, why);
+		ret = disk_merge_check(d, why);
 	if (!ret)
 		ret = check_children(d, why);
 	if (ret)
@@ -235,14 +206,11 @@ static void note_sidecar(struct disk *d, const char *suffix)
 
 void disk_guard_note(struct disk *d)
 {
-	for (size_t i = 0; i < d->n; i++) {
-		char *path = find_journal(d->nodes[i]);
-
-		if (path)
-			disk_add_note(d, "%s: a merge into it is not finished "
-				      "(%s)", d->nodes[i]->path, path);
-		free(path);
-	}
+	for (size_t i = 0; i < d->n; i++)
+		if (disk_merge_found(d->nodes[i]))
+			disk_add_note(d, "%s: a merge into it is in progress: "
+				      "vhdmerge --resume %s", d->nodes[i]->path,
+				      d->nodes[i]->path);
 	if (d->opts.want_write) {
 		note_sidecar(d, ".rct");
 		note_sidecar(d, ".mrt");

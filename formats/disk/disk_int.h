@@ -145,6 +145,15 @@ int disk_find_parent(struct disk *d, const char *parent_opt,
 int disk_chain_walk(struct disk *d, const struct disk_opts *opts,
 		    struct diag *why);
 
+/* disk_merge.c: is the journal of a merge beside this file? */
+bool disk_merge_found(const struct disk_node *node);
+/* -EBUSY (OUT_BUSY) in words that say how to go on. */
+int disk_merge_refuse(const struct disk_node *node, struct diag *why);
+/* No link of the chain may have one: before writing. */
+int disk_merge_check(const struct disk *d, struct diag *why);
+/* For reading: what is merged hides what it is merged into. */
+int disk_merge_check_read(const struct disk *d, struct diag *why);
+
 /* disk_guard.c */
 int disk_guard_check(struct disk *d, struct diag *why);
 /* The leaf is locked for writing when it returns 0. */

@@ -119,6 +119,9 @@ static int open_candidate(struct disk_find *f, const char *real)
 		return 1;
 	}
 	say_wrong(f, node);
+	/* Its identity changes at the beginning and at the end. */
+	if (disk_merge_found(node) && !f->hard.code)
+		disk_merge_refuse(node, &f->hard);
 	disk_node_close(node);
 	return 0;
 }

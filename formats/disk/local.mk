@@ -6,6 +6,8 @@ formats_disk_libdisk_a_SOURCES = \
 	formats/disk/disk_find.c \
 	formats/disk/disk_guard.c \
 	formats/disk/disk_ident.c \
+	formats/disk/disk_list.c \
+	formats/disk/disk_merge.c \
 	formats/disk/disk_node.c \
 	formats/disk/disk_note.c \
 	formats/disk/disk_path.c \

@@ -19,6 +19,7 @@ include tests/c/vhd.mk
 include tests/c/vhdx.mk
 include tests/c/maint.mk
 include tests/c/disk.mk
+include tests/c/merge.mk
 include tests/c/part.mk
 include tests/c/ntfs.mk
 include tests/c/ntfsw.mk
