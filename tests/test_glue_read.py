@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -80,6 +81,33 @@ def test_glue_many_readers_see_the_model(program, host, data, kind):
             t.join()
         assert errors == []
         assert (m.dir / "host").read_bytes() == data
+
+
+def test_glue_slow_answer_keeps_nobody_waiting(program, host, data):
+    with memfs(program, f"host={host}", "slow=1500", *FROZEN) as m:
+        fd = os.open(m.dir / "host", os.O_RDONLY)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
+        slow = threading.Thread(target=os.path.exists, args=(m.dir / "slow",))
+        slow.start()
+        time.sleep(0.2)
+        for off in range(0, 1 << 20, 65536):
+            assert os.pread(fd, 4096, off) == data[off:off + 4096]
+        assert slow.is_alive()
+        slow.join()
+        os.close(fd)
+
+
+def test_glue_stuck_answers_of_all_threads_end_the_mount_cleanly(program,
+                                                                 host):
+    with memfs(program, f"host={host}", "slow=300", "ro", "parallel") as m:
+        dirs = [m.dir / "slow"] * 12
+        ts = [threading.Thread(target=os.path.exists, args=(d,))
+              for d in dirs]
+        for t in ts:
+            t.start()
+        assert m.signal()[0] == 0
+        for t in ts:
+            t.join()
 
 
 def test_glue_single_thread_serves_too(program, host, data):

@@ -242,22 +242,8 @@ void glue_unmount(struct glue *g)
 
 static int serve(struct glue *g)
 {
-	/* Enough to keep a disk and two processors busy; each has its own
-	 * buffers. */
-	const unsigned max_threads = 10;
-	struct fuse_loop_config *cfg;
-	int ret;
-
-	if (g->opts.single_thread)
-		return fuse_session_loop(g->se);
-	cfg = fuse_loop_cfg_create();
-	if (!cfg)
-		return -ENOMEM;
-	fuse_loop_cfg_set_max_threads(cfg, max_threads);
-	fuse_loop_cfg_set_idle_threads(cfg, max_threads);
-	ret = fuse_session_loop_mt(g->se, cfg);
-	fuse_loop_cfg_destroy(cfg);
-	return ret;
+	return g->opts.single_thread ? fuse_session_loop(g->se)
+				     : glue_loop_mt(g);
 }
 
 int glue_loop(struct glue *g)

@@ -45,8 +45,6 @@ struct glue_ctl {
 
 /* Milliseconds from the unmounting to the end of the last request. */
 #define LAST_WORDS 2000
-/* Nobody else uses it, and by default it does nothing. */
-#define KICK SIGURG
 
 static void signal_set(sigset_t *set)
 {
@@ -217,7 +215,7 @@ static void *ctl_main(void *arg)
 		 * it: so it is sent until the loop is over. */
 		if (kick) {
 			fuse_session_exit(g->se);
-			pthread_kill(c->loop, KICK);
+			pthread_kill(c->loop, GLUE_KICK);
 		}
 		n = poll(p, 2, kick ? 20 : soon ? LAST_WORDS : -1);
 		if (n < 0)
@@ -277,9 +275,9 @@ static void allow_kicks(struct glue_ctl *c)
 	struct sigaction sa = { .sa_handler = on_kick };
 	sigset_t set;
 
-	sigaction(KICK, &sa, &c->old);
+	sigaction(GLUE_KICK, &sa, &c->old);
 	sigemptyset(&set);
-	sigaddset(&set, KICK);
+	sigaddset(&set, GLUE_KICK);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
@@ -321,7 +319,7 @@ void glue_ctl_end(struct glue *g)
 	pthread_cond_signal(&c->over_cond);
 	pthread_mutex_unlock(&c->lock);
 	pthread_join(c->flusher, NULL);
-	sigaction(KICK, &c->old, NULL);
+	sigaction(GLUE_KICK, &c->old, NULL);
 	close(c->signals);
 	c->signals = -1;
 }

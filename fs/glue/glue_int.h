@@ -215,6 +215,14 @@ void glue_op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 		      const char *value, size_t size, int flags);
 void glue_op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
 
+/* Interrupts a read of requests. Nobody else uses it, and by default it does
+ * nothing. */
+#define GLUE_KICK SIGURG
+
+/* glue_loop.c: serves until the session's end. Of glue_loop()'s thread, which
+ * a GLUE_KICK wakes. */
+int glue_loop_mt(struct glue *g);
+
 /* glue_ctl.c: signals, the background flush, the end */
 int glue_ctl_new(struct glue *g, struct diag *why);
 void glue_ctl_free(struct glue *g);

@@ -71,6 +71,8 @@ static bool tree_word(struct memtree_opts *t, const char *w)
 		t->files = (unsigned)strtoul(v, NULL, 0);
 	else if (take(w, "file_size", &v))
 		t->file_size = strtoull(v, NULL, 0);
+	else if (take(w, "slow", &v))
+		t->slow = (unsigned)strtoul(v, NULL, 0);
 	else
 		return false;
 	return true;

@@ -97,6 +97,8 @@ static int mem_lookup(struct tree *t, uint64_t dir, const char *name,
 {
 	struct mem_entry *e = find(t, mem_node(t, dir), name);
 
+	if (!strcmp(name, "slow"))
+		usleep(mem_of(t)->o.slow * 1000u);
 	return e ? mem_getattr(t, e->id, out) : -ENOENT;
 }
 

@@ -18,6 +18,7 @@ struct memtree_opts {
 	uint64_t eio_at;	/* tree_read fails there in /host */
 	unsigned dirs, files;	/* dNNN/fNNN: files are per directory */
 	uint64_t file_size;
+	unsigned slow;		/* milliseconds to look up "slow" */
 };
 
 int memtree_new(const struct memtree_opts *o, struct tree **out,
