@@ -119,7 +119,7 @@ static int check_dir(struct session *s, struct diag *why)
 
 	if (is_fd_mount(s->dir))
 		return 0;
-	if (stat(s->dir, &st) && errno == ENOTCONN)
+	if (stat(s->dir, &st) && unmount_dead(errno))
 		unmount_dir(s->type->name, s->dir, &lazy, NULL);
 	if (stat(s->dir, &st))
 		return diag_fail(why, errno, "%s: %s", s->dir, strerror(errno));

@@ -69,7 +69,7 @@ static int flush(const char *dir, struct diag *why)
 	int ret = 0;
 
 	if (fd < 0)
-		return errno == ENOTCONN || errno == EACCES ? 0 :
+		return unmount_dead(errno) || errno == EACCES ? 0 :
 			diag_fail(why, errno, "%s: %s", dir, strerror(errno));
 	if (syncfs(fd) || (fsync(fd) && errno != EINVAL && errno != EROFS))
 		ret = diag_fail(why, errno, "%s: stays mounted: writing back: "

@@ -3,6 +3,7 @@
 #ifndef IMGFS_SESSION_UNMOUNT_H
 #define IMGFS_SESSION_UNMOUNT_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -15,6 +16,12 @@ struct unmount_opts {
 };
 
 #define UNMOUNT_DEV 32		/* room for a device as mountinfo writes it */
+
+/* Does this errno say that the daemon has died, or does so just now? */
+static inline bool unmount_dead(int err)
+{
+	return err == ENOTCONN || err == ECONNABORTED;
+}
 
 /* Is the topmost mount at dir of type fuse.NAME? dev becomes its device,
  * "0:57". The file system itself is not asked. */
