@@ -81,7 +81,11 @@ class Bench:
         image(self.child, size, range(0, 2 * n, 2), 2,
               mk.linkage(path="base.vhdx"), child_id)
         self.bytes = n * BLOCK
-        self.fresh = where / "fresh.vhdx"
+        # Not beside them: copies of a child would be lost by a merge.
+        self.keep = where / "keep"
+        self.keep.mkdir()
+        self.fresh = self.keep / "base.vhdx"
+        shutil.copy(self.child, self.keep)
         shutil.copy(self.base, self.fresh)
         self.out = where / "out"
 
@@ -94,11 +98,8 @@ class Bench:
 
     def merge(self):
         self.again()
-        keep = self.where / "child.keep"
-        shutil.copyfile(self.child, keep)
-        sync(keep)
         t = timed(lambda: run(MERGE, "-q", self.child, self.base))
-        os.replace(keep, self.child)
+        shutil.copyfile(self.keep / "child.vhdx", self.child)
         return t
 
     def dd(self):
