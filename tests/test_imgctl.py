@@ -9,8 +9,9 @@ import pytest
 
 from conftest import run
 
-USAGE, FAILED, CHAIN, UNSUPP, CORRUPT, LOCKED, VERIFY, NOT_FOUND, EXISTS = (
-    1, 4, 11, 13, 14, 15, 19, 21, 22)
+USAGE, FAILED, CHAIN, UNSUPP, CORRUPT, LOCKED, NO_SPACE, VERIFY = (
+    1, 4, 11, 13, 14, 15, 16, 19)
+NOT_FOUND, EXISTS = 21, 22
 MB = 1 << 20
 
 
@@ -289,6 +290,25 @@ def test_convert_without_its_parent_leaves_nothing(ctl, tmp_path):
     (tmp_path / "a.vhdx").unlink()
     ctl("convert", "c.vhdx", "b.raw", status=CHAIN)
     assert [p.name for p in tmp_path.iterdir()] == ["c.vhdx"]
+
+
+def test_convert_without_space_leaves_nothing(tool, raw, tmp_path):
+    p = run("sh", "-c", "trap '' XFSZ; ulimit -f 4096; exec \"$@\"", "sh",
+            tool("imgctl"), "convert", "in.raw", "out.vhdx", check=False,
+            cwd=tmp_path)
+    assert p.returncode == NO_SPACE and p.stderr.count("\n") == 1
+    assert [q.name for q in tmp_path.iterdir()] == ["in.raw"]
+
+
+def test_convert_of_a_huge_hole_is_quick(tool, tmp_path):
+    with open(tmp_path / "in.raw", "wb") as f:
+        f.truncate(8 << 40)
+        f.seek(5 << 40)
+        f.write(b"x" * 4096)
+    run(tool("imgctl"), "convert", "in.raw", "out.vhdx", cwd=tmp_path,
+        timeout=60)
+    run(tool("imgctl"), "compare", "in.raw", "out.vhdx", cwd=tmp_path,
+        timeout=60)
 
 
 def test_convert_that_is_killed_leaves_no_half_image(tool, tmp_path):

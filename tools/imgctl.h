@@ -65,6 +65,8 @@ int imgctl_put_json(const struct imgctl *c, json_t *j);
 /* "1.5 GiB" */
 #define IMGCTL_SIZE_TEXT 32
 const char *imgctl_size_text(uint64_t size, char text[IMGCTL_SIZE_TEXT]);
+/* A line on a terminal, twice a second; total 0 takes it away. */
+void imgctl_progress(uint64_t done, uint64_t total);
 json_t *imgctl_json_u64(uint64_t v);
 /* text may not be UTF-8 (a path): what is not becomes '?'. */
 json_t *imgctl_json_text(const char *text);
@@ -143,6 +145,10 @@ struct imgctl_skip {
 	struct { uint64_t off, len; } *ranges;	/* owned by the caller */
 	size_t n;
 };
+
+/* How much at the start of a DEV_RUN_FD run, up to len, the host keeps as a
+ * hole: it reads as zeros. */
+uint64_t imgctl_hole(const struct dev_run *run, uint64_t len);
 
 /* The content of from into to, which reads as zeros and is at least as large;
  * zeros are not written. skip may be NULL. No flush. */

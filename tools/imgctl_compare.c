@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "formats/base/alloc.h"
 #include "formats/base/bounds.h"
@@ -32,7 +33,7 @@ struct compare {
 };
 
 
-static void close_range(struct compare *c)
+static void end_range(struct compare *c)
 {
 	if (!c->open.len)
 		return;
@@ -49,7 +50,7 @@ static void add_sector(struct compare *c, uint64_t off, size_t len)
 		c->open.len += len;
 		return;
 	}
-	close_range(c);
+	end_range(c);
 	c->open = (struct range) { off, len };
 }
 
@@ -104,6 +105,22 @@ static int compare_bytes(struct compare *c, uint64_t off, uint64_t len)
 	return 0;
 }
 
+/* A run that begins with a hole ends with it; one that has a hole further on
+ * ends before it. */
+static void split_hole(struct dev_run *run)
+{
+	uint64_t hole = imgctl_hole(run, run->len);
+	off_t end;
+
+	if (hole) {
+		*run = (struct dev_run) { .kind = DEV_RUN_ZERO, .len = hole };
+		return;
+	}
+	end = lseek(run->fd, (off_t)run->off, SEEK_HOLE);
+	if (end > (off_t)run->off)
+		run->len = min_of(run->len, (uint64_t)end - run->off);
+}
+
 static int run_at(struct compare *c, int side, uint64_t off, uint64_t len,
 		  struct dev_run *out)
 {
@@ -118,6 +135,8 @@ static int run_at(struct compare *c, int side, uint64_t off, uint64_t len,
 		return diag_fail(c->why, n ? n : -EIO,
 				 "%s: cannot read at %llu", c->names[side],
 				 (unsigned long long)off);
+	if (out->kind == DEV_RUN_FD)
+		split_hole(out);
 	return 0;
 }
 
@@ -155,7 +174,7 @@ static int compare_all(struct compare *c)
 			return ret;
 		off += len;
 	}
-	close_range(c);
+	end_range(c);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "formats/base/alloc.h"
 #include "formats/base/bounds.h"
@@ -72,10 +73,61 @@ static int copy_data(struct copy *c, uint64_t off, uint64_t len)
 		ret = put(c, n, off);
 		if (ret)
 			return ret;
+		imgctl_progress(off, dev_size(c->from));
 		off += n;
 		len -= n;
 	}
 	return 0;
+}
+
+uint64_t imgctl_hole(const struct dev_run *run, uint64_t len)
+{
+	off_t data = lseek(run->fd, (off_t)run->off, SEEK_DATA);
+
+	/* ENXIO: nothing but a hole to the end of the file. */
+	if (data < 0)
+		return errno == ENXIO ? len : 0;
+	return min_of((uint64_t)data - run->off, len);
+}
+
+/* A host that keeps no holes says that all is data. */
+static int copy_file_run(struct copy *c, struct dev_run run, uint64_t off)
+{
+	while (run.len) {
+		uint64_t hole = imgctl_hole(&run, run.len), n = run.len - hole;
+		off_t end;
+		int ret;
+
+		c->done->zero += hole;
+		off += hole;
+		run.off += hole;
+		if (!n)
+			return 0;
+		end = lseek(run.fd, (off_t)run.off, SEEK_HOLE);
+		if (end > (off_t)run.off)
+			n = min_of(n, (uint64_t)end - run.off);
+		ret = copy_data(c, off, n);
+		if (ret)
+			return ret;
+		off += n;
+		run.off += n;
+		run.len -= hole + n;
+	}
+	return 0;
+}
+
+static int copy_run(struct copy *c, const struct dev_run *run, uint64_t off)
+{
+	switch (run->kind) {
+	case DEV_RUN_ZERO:
+		c->done->zero += run->len;
+		return 0;
+	case DEV_RUN_FD:
+		return copy_file_run(c, *run, off);
+	case DEV_RUN_READ:
+		break;
+	}
+	return copy_data(c, off, run->len);
 }
 
 static int copy_range(struct copy *c, uint64_t off, uint64_t len)
@@ -88,12 +140,8 @@ static int copy_range(struct copy *c, uint64_t off, uint64_t len)
 		if (n <= 0)
 			return fail(c, n ? n : -EIO, "cannot read", off);
 		for (int i = 0; i < n; i++) {
-			int ret = 0;
+			int ret = copy_run(c, &runs[i], off);
 
-			if (runs[i].kind == DEV_RUN_ZERO)
-				c->done->zero += runs[i].len;
-			else
-				ret = copy_data(c, off, runs[i].len);
 			if (ret)
 				return ret;
 			off += runs[i].len;
@@ -151,6 +199,7 @@ int imgctl_copy(struct dev *from, struct dev *to,
 	if (!c.buf)
 		return diag_fail(why, ENOMEM, "out of memory");
 	ret = copy_all(&c);
+	imgctl_progress(0, 0);
 	free(c.buf);
 	return ret;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "formats/base/bounds.h"
@@ -97,6 +98,30 @@ const char *imgctl_size_text(uint64_t size, char text[IMGCTL_SIZE_TEXT])
 	else
 		snprintf(text, IMGCTL_SIZE_TEXT, "%.4g %s", v, units[u]);
 	return text;
+}
+
+void imgctl_progress(uint64_t done, uint64_t total)
+{
+	static struct timespec last;
+	struct timespec now;
+	long ms;
+
+	if (!isatty(STDERR_FILENO))
+		return;
+	if (!total) {
+		if (last.tv_sec)
+			fputs("\r\033[K", stderr);
+		last.tv_sec = 0;
+		return;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ms = (now.tv_sec - last.tv_sec) * 1000 +
+	     (now.tv_nsec - last.tv_nsec) / 1000000;
+	if (last.tv_sec && ms < 500)
+		return;
+	last = now;
+	fprintf(stderr, "\r%3u %%", (unsigned)((double)done * 100 /
+					       (double)total));
 }
 
 const char *imgctl_registry(void)
