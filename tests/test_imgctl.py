@@ -200,6 +200,18 @@ def test_info_names_who_writes(ctl, ctl_json, peer, tmp_path):
         "may_read": True, "may_write": True}
 
 
+@pytest.mark.parametrize("name,fmt,want", [
+    ("a.vhd", "vpc", {"full": 2, "partial": 0, "absent": 30}),
+    ("a.vhdx", "vhdx", {"full": 2, "partial": 0, "absent": 30, "zero": 0,
+                        "unmapped": 0, "undefined": 0}),
+])
+def test_info_counts_blocks(ctl, ctl_json, peer, tmp_path, name, fmt, want):
+    ctl("create", "dynamic", "--size", "64m", "--block", "2m", name)
+    run(peer("qemu-io"), "-f", fmt, "-c", "write -P 1 2m 4m", tmp_path / name)
+    assert ctl_json("info", name)["blocks"] == want
+    assert "2 full" in ctl("info", name).stdout
+
+
 def test_info_of_the_corpus(ctl_json, corpus):
     path = corpus / "chains" / "ntfs-differential.vhdx"
     if not path.exists():

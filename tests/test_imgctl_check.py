@@ -13,7 +13,7 @@ from conftest import run
 from test_imgctl import (CHAIN, CORRUPT, LOCKED, MB, NOT_FOUND,  # noqa: F401
                          UNSUPP, USAGE, ctl, ctl_json, put)
 
-VOLUME_DIRTY = 12
+BUSY, VOLUME_DIRTY = 2, 12
 
 
 def texts(j, weight=None):
@@ -157,6 +157,17 @@ def test_repair_of_a_file_in_use_is_refused(make, ctl, peer, tmp_path):
         assert "qemu-io" in ctl("check", "--repair", "a.vhdx",
                                 status=LOCKED).stderr
         p.stdin.close()
+
+
+def test_a_merge_under_way_is_left_alone(make, ctl, tmp_path):
+    path = make("a.vhdx")
+    make("c.vhdx", "child", "--parent", "a.vhdx")
+    (tmp_path / ".a.vhdx.merge").write_text("a merge")
+    before = path.read_bytes()
+    assert "vhdmerge --resume" in ctl("check", "--repair", "a.vhdx",
+                                      status=BUSY).stderr
+    ctl("relink", "c.vhdx", "--parent", "a.vhdx", status=BUSY)
+    assert path.read_bytes() == before
 
 
 # ---- the chain, and what lies inside ----

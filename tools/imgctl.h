@@ -92,6 +92,8 @@ struct imgctl_leaf {
 	struct vhdx *vhdx;
 };
 
+/* -EBUSY (OUT_BUSY): a merge into path was begun and is not finished. */
+int imgctl_not_merging(const char *path, struct diag *why);
 /* Locks the file: for itself with want_write, else as a reader. */
 int imgctl_leaf_open(const struct imgctl *c, const char *path, bool want_write,
 		     struct imgctl_leaf *out, struct diag *why);

@@ -15,7 +15,7 @@ tools_imgctl_SOURCES = tools/imgctl.c tools/imgctl.h tools/imgctl_args.c \
 	tools/imgctl_create.c tools/imgctl_compare.c \
 	tools/imgctl_convert.c tools/imgctl_compact.c tools/imgctl_flat.h
 tools_imgctl_LDADD = formats/volume/libvolume.a formats/ntfs/libntfs.a \
-	formats/libntmeta.a formats/disk/libdisk.a formats/part/libpart.a \
+	formats/libntmeta.a formats/merge/libmerge.a formats/disk/libdisk.a formats/part/libpart.a \
 	formats/vhdx/libvhdx.a formats/vhd/libvhd.a formats/libtree.a \
 	formats/base/libbase.a $(NTFS3G_LIBS) $(EXT2FS_LIBS) \
 	$(JANSSON_LIBS) $(ISAL_LIBS)

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* imgctl convert: a disk with its chain as one new file. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "formats/base/bounds.h"
+#include "formats/merge/merge.h"
 #include "tools/imgctl.h"
 #include "tools/imgctl_flat.h"
 
@@ -74,6 +77,51 @@ static int say(struct imgctl *c, const struct imgctl_copied *done)
 	return OUT_OK;
 }
 
+static volatile sig_atomic_t signalled;
+
+static void on_signal(int sig)
+{
+	signalled = sig;
+}
+
+static bool stop(void *ctx)
+{
+	return signalled;
+}
+
+static void progress(void *ctx, uint64_t done, uint64_t total)
+{
+	if (done < total)
+		imgctl_progress(done, total);
+}
+
+/* The merger's engine: many readers, and ranges of files that the kernel
+ * copies or shares. */
+static int merge(struct imgctl *c, struct disk *d, const struct imgctl_make *m,
+		 struct imgctl_copied *out, struct diag *why)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	struct merge_job job = { .progress = progress, .stop = stop };
+	struct merge_flat flat = {
+		.format = m->format == IMGCTL_VHD ? DISK_VHD : DISK_VHDX,
+		.kind = m->type == IMGCTL_FIXED ? MERGE_FIXED : MERGE_DYNAMIC,
+		.prealloc = m->type == IMGCTL_FIXED,
+		.block_size = m->block_size,
+	};
+	struct merge_done done = { 0 };
+	int ret;
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+	ret = merge_to_file(d, c->files[1], &flat, &job, &done, why);
+	imgctl_progress(0, 0);
+	out->data = done.copied + done.cloned;
+	out->zero = m->size - min_of(out->data, m->size);
+	out->skipped = 0;
+	return ret;
+}
+
 static int fill(struct imgctl *c, struct disk *d, const struct imgctl_flat *f,
 		struct imgctl_copied *done, struct diag *why)
 {
@@ -81,6 +129,8 @@ static int fill(struct imgctl *c, struct disk *d, const struct imgctl_flat *f,
 	struct imgctl_new n;
 	int ret = plan(c, f, disk_dev(d), &m, why);
 
+	if (!ret && !f->skip && m.format != IMGCTL_RAW)
+		return merge(c, d, &m, done, why);
 	if (!ret)
 		ret = imgctl_new_open(c, c->files[1], &m, true, &n, why);
 	if (ret)

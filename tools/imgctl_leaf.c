@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* One file of a chain as what it is, without its parents. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "formats/base/alloc.h"
 #include "formats/base/dev_file.h"
 #include "formats/base/dev_lock.h"
 #include "tools/imgctl.h"
@@ -64,6 +70,24 @@ static int refused(const char *path, struct diag *why)
 	return strstr(why->text, path) ? err : diag_in(why, err, "%s", path);
 }
 
+int imgctl_not_merging(const char *path, struct diag *why)
+{
+	char real[PATH_MAX], *slash, *journal;
+	bool there;
+
+	if (!realpath(path, real) || !(slash = strrchr(real, '/')))
+		return 0;
+	journal = mem_printf("%.*s/.%s.merge", (int)(slash - real), real,
+			     slash + 1);
+	if (!journal)
+		return diag_fail(why, ENOMEM, "out of memory");
+	there = !faccessat(AT_FDCWD, journal, F_OK, AT_SYMLINK_NOFOLLOW);
+	free(journal);
+	return there ? diag_fail_as(why, EBUSY, OUT_BUSY, "%s: a merge into "
+				    "it is in progress: vhdmerge --resume %s",
+				    path, path) : 0;
+}
+
 int imgctl_leaf_open(const struct imgctl *c, const char *path, bool want_write,
 		     struct imgctl_leaf *out, struct diag *why)
 {
@@ -76,6 +100,9 @@ int imgctl_leaf_open(const struct imgctl *c, const char *path, bool want_write,
 		ret = diag_fail(why, EACCES, "%s: may not be written", path);
 	if (!ret)
 		ret = lock(c, l.file, want_write, why);
+	/* Behind the lock: whoever merges has it while it makes a journal. */
+	if (!ret && want_write)
+		ret = imgctl_not_merging(path, why);
 	if (!ret)
 		ret = recognise(c, &l, why);
 	if (ret) {

@@ -31,6 +31,8 @@ static int open_both(struct relink *r)
 	r->parent_path = c->parents[0];
 	ret = imgctl_leaf_open(c, real, false, &r->parent, r->why);
 	if (!ret)
+		ret = imgctl_not_merging(real, r->why);
+	if (!ret)
 		ret = imgctl_leaf_open(c, c->files[0], true, &r->child,
 				       r->why);
 	if (ret)
