@@ -156,13 +156,16 @@ int tree_open(struct tree *t, uint64_t id, bool write, struct tree_file **out)
 
 	if (write && !t->writable)
 		return -EROFS;
-	ret = tree_hold_opened(t->holds, id);
-	if (ret)
-		return ret;
-	/* Opening for writing modifies nothing; O_TRUNC is a setattr. */
-	ret = READ_OP(t, open(t, id, write, out));
-	if (ret)
-		tree_hold_closed(t->holds, id);
+	/* Opening for writing modifies nothing; O_TRUNC is a setattr. Counted
+	 * in the same turn, or an unlink between would free the node twice. */
+	lock_read(t);
+	ret = t->ops->open(t, id, write, out);
+	if (!ret) {
+		ret = tree_hold_opened(t->holds, id);
+		if (ret)
+			t->ops->release(t, *out);
+	}
+	unlock(t);
 	return ret;
 }
 
@@ -170,12 +173,10 @@ void tree_release(struct tree *t, struct tree_file *f)
 {
 	uint64_t id = f->id;
 
-	/* Closing first: the backend asks tree_is_open() for the others. */
+	/* Closing first: the backend asks tree_is_open() for the others; but in
+	 * the same turn, or who unlinks meanwhile frees the node as well. */
+	lock_read(t);
 	tree_hold_closed(t->holds, id);
-	if (t->turns == TREE_PARALLEL)
-		pthread_rwlock_rdlock(&t->lock->rw);
-	else
-		pthread_rwlock_wrlock(&t->lock->rw);
 	t->ops->release(t, f);
 	unlock(t);
 }

@@ -189,3 +189,16 @@ def fdinfo_of_fuse():
             return f.read()
     finally:
         os.close(fd)
+
+
+@pytest.mark.parametrize("fs", ["ext4", "ntfs"])
+def test_closing_while_it_is_removed_frees_it_once(tmp_path, fs):
+    """close(2) reaches the daemon later: an unlink overtook it."""
+    image = make_disk(tmp_path / "a.vhdx", fs)
+    with mount(image, tmp_path / "m") as d:
+        for i in range(4000):
+            path = d / f"f{i % 7}"
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
+            os.unlink(path)
+        vhdfs("-u", d)
+    check_volume(image, fs)
