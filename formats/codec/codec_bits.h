@@ -23,7 +23,7 @@
 struct bits {
 	uint64_t buf;
 	unsigned int n;			/* valid bits of buf, below 64 */
-	uint64_t over;			/* how many of those read are not there */
+	uint64_t over;			/* how many of them are not there */
 	const uint8_t *p, *end;		/* backwards: p runs down to end */
 };
 

@@ -47,19 +47,35 @@ void codec_lzx_unfilter(uint8_t *out, size_t len)
 #define X86_FAR		65536
 #define NOT_YET		(-1024)
 
-/* Bit by bit as large as a byte of v is one that an instruction may begin
- * with: 48 4c e8 e9 f0 ff. */
-static bool may_begin(const uint8_t *p)
+typedef uint8_t vec __attribute__((vector_size(16)));
+
+static inline vec vec_at(const uint8_t *p)
 {
-	typedef uint8_t vec __attribute__((vector_size(16)));
-	vec v, hit;
-	uint64_t any[2];
+	vec v;
 
 	memcpy(&v, p, sizeof(v));
-	hit = (vec)((v & 0xfb) == 0x48) | (vec)((v & 0xfe) == 0xe8) |
-		(vec)(v == 0xf0) | (vec)(v == 0xff);
-	memcpy(any, &hit, sizeof(any));
-	return any[0] | any[1];
+	return v;
+}
+
+/* How many of the 16 bytes at p begin none of the instructions that matter,
+ * all told; reads VEC_READS bytes. */
+#define VEC_READS 18
+static inline int32_t others(const uint8_t *p)
+{
+	vec a = vec_at(p), b = vec_at(p + 1), c = vec_at(p + 2), hit;
+	uint64_t half;
+
+	hit = (vec)((a & 0xfb) == 0x48) & (vec)((c & 7) == 5) &
+		((vec)(b == 0x8d) | ((vec)(b == 0x8b) & (vec)(a == 0x48) &
+				     (vec)((c & 0xf0) == 0)));
+	hit |= (vec)((a & 0xfe) == 0xe8);
+	hit |= (vec)(a == 0xf0) & (vec)(b == 0x83) & (vec)(c == 0x05);
+	hit |= (vec)(a == 0xff) & (vec)(b == 0x15);
+	half = le64_at(&hit);
+	if (half)
+		return __builtin_ctzll(half) / 8;
+	half = le64_at((const uint8_t *)&hit + 8);
+	return half ? 8 + __builtin_ctzll(half) / 8 : 16;
 }
 
 /* The opcode's length, 0: none. */
@@ -95,9 +111,21 @@ static uint32_t chunk_base(struct lzms *z, size_t len)
 	return base;
 }
 
+/* The instruction at i whose opcode has n bytes: made absolute again where the
+ * encoder made it relative. Returns its last byte's position. */
+static inline int32_t translate(uint8_t *out, int32_t i, unsigned int n,
+				int32_t last)
+{
+	uint8_t *operand = out + i + n;
+
+	if (i - last <= (n == 1 ? X86_NEAR_CALL : X86_NEAR))
+		put32(operand, le32_at(operand) - (uint32_t)i);
+	return i + (int32_t)n + 3;
+}
+
 void codec_lzms_unfilter(struct lzms *z, uint8_t *out, size_t len)
 {
-	int32_t i = 1, end, last = NOT_YET, near;
+	int32_t i = 1, at, end, last = NOT_YET;
 	uint32_t base, *target;
 	unsigned int n;
 
@@ -106,27 +134,23 @@ void codec_lzms_unfilter(struct lzms *z, uint8_t *out, size_t len)
 	base = chunk_base(z, len);
 	end = (int32_t)len - X86_TAIL;
 	while (i < end) {
-		if (!may_begin(out + i)) {
-			i += 16;
+		if (end - i >= VEC_READS - X86_TAIL) {
+			n = (unsigned int)others(out + i);
+			i += (int32_t)n;
+			if (n == 16 || i >= end)
+				continue;
+		}
+		n = opcode(out + i);
+		if (!n) {
+			i += out[i] == 0xe9 ? 5 : 1;
 			continue;
 		}
-		for (int32_t stop = i + 16; i < stop && i < end;) {
-			n = opcode(out + i);
-			if (!n) {
-				i += out[i] == 0xe9 ? 5 : 1;
-				continue;
-			}
-			near = out[i] == 0xe8 ? X86_NEAR_CALL : X86_NEAR;
-			if (i - last <= near)
-				put32(out + i + n,
-				      le32_at(out + i + n) - (uint32_t)i);
-			target = z->target +
-				((i + le16_at(out + i + n)) & 65535);
-			i += (int32_t)n + 3;
-			if (base + (uint32_t)i - *target < X86_FAR)
-				last = i;
-			*target = base + (uint32_t)i;
-			i++;
-		}
+		at = i;
+		i = translate(out, at, n, last);
+		target = z->target + ((at + le16_at(out + at + n)) & 65535);
+		if (base + (uint32_t)i - *target < X86_FAR)
+			last = i;
+		*target = base + (uint32_t)i;
+		i++;
 	}
 }

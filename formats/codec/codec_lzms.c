@@ -191,42 +191,48 @@ CODEC_INLINE unsigned int which_recent(struct lzms *z, struct lzms_pass *s,
 	return 1 + decide(&s->r, z->probs[rep0 + 1], &s->state[rep0 + 1], 64);
 }
 
+/* Place j comes to the front, those before it move up (5.10); without a
+ * branch, for j is hard to foretell. */
+#define MOVE_TO_FRONT(q, j) ({						\
+	__typeof__((q)[0]) a_ = (q)[0], b_ = (q)[1], c_ = (q)[2];	\
+	__typeof__((q)[0]) got_ = (q)[j];				\
+	(q)[3] = (j) > 2 ? c_ : (q)[3];					\
+	(q)[2] = (j) > 1 ? b_ : c_;					\
+	(q)[1] = (j) > 0 ? a_ : b_;					\
+	(q)[0] = got_; })
+
+#define INSERT_FRONT(q, x) ({						\
+	(q)[3] = (q)[2];						\
+	(q)[2] = (q)[1];						\
+	(q)[1] = (q)[0];						\
+	(q)[0] = (x); })
+
 CODEC_INLINE uint32_t lz_offset(struct lzms *z, struct lzms_pass *s)
 {
-	uint32_t offset;
-	unsigned int j = RECENT - 1;
+	unsigned int j;
 
-	if (!decide(&s->r, z->probs[LZMS_LZ], &s->state[LZMS_LZ], 64)) {
-		offset = explicit_offset(z, &z->offset, z->off_table, &s->b);
-	} else {
-		j = which_recent(z, s, LZMS_LZ_REP0) + (s->prev == ITEM_LZ);
-		offset = s->lzq[j];
-	}
-	for (; j; j--)
-		s->lzq[j] = s->lzq[j - 1];
-	s->lzq[0] = offset;
-	return offset;
+	if (!decide(&s->r, z->probs[LZMS_LZ], &s->state[LZMS_LZ], 64))
+		return INSERT_FRONT(s->lzq, explicit_offset(z, &z->offset,
+							    z->off_table,
+							    &s->b));
+	j = which_recent(z, s, LZMS_LZ_REP0) + (s->prev == ITEM_LZ);
+	return MOVE_TO_FRONT(s->lzq, j);
 }
 
 CODEC_INLINE uint64_t delta_pair(struct lzms *z, struct lzms_pass *s)
 {
-	unsigned int j = RECENT - 1;
-	uint64_t pair;
+	uint64_t power;
+	unsigned int j;
 
 	if (!decide(&s->r, z->probs[LZMS_DELTA], &s->state[LZMS_DELTA], 64)) {
-		pair = (uint64_t)symbol(&z->delta_power, z->pow_table,
-					LZMS_POWER_ROOT, &s->b) << 32;
-		pair |= explicit_offset(z, &z->delta_offset, z->doff_table,
-					&s->b);
-	} else {
-		j = which_recent(z, s, LZMS_DELTA_REP0) +
-			(s->prev == ITEM_DELTA);
-		pair = s->dq[j];
+		power = symbol(&z->delta_power, z->pow_table, LZMS_POWER_ROOT,
+			       &s->b);
+		return INSERT_FRONT(s->dq, power << 32 |
+				    explicit_offset(z, &z->delta_offset,
+						    z->doff_table, &s->b));
 	}
-	for (; j; j--)
-		s->dq[j] = s->dq[j - 1];
-	s->dq[0] = pair;
-	return pair;
+	j = which_recent(z, s, LZMS_DELTA_REP0) + (s->prev == ITEM_DELTA);
+	return MOVE_TO_FRONT(s->dq, j);
 }
 
 /* Each byte continues the difference of two earlier ones (5.9). */

@@ -60,21 +60,22 @@ static void join(struct tree *t)
 	}
 }
 
-/* How many leaves there are at each depth. */
-static void count_depths(struct tree *t, unsigned int *leaves)
+/* How many leaves there are at each depth. The inner nodes of one depth stand
+ * side by side, those of the next before them. */
+static void count_depths(const struct tree *t, unsigned int *leaves)
 {
-	unsigned int root = t->n - 2;
+	unsigned int first = t->n - 2, i = first, above = 1;
 
-	leaves[1] = 2;
-	t->inner[root] = 0;
-	for (unsigned int i = root; i--;) {
-		unsigned int depth = t->inner[t->inner[i]] + 1;
+	for (unsigned int depth = 1; above; depth++) {
+		unsigned int end = i;
 
 		/* The sum of frequencies is too small for more: 5.6. */
-		assert(depth < 15);
-		t->inner[i] = depth;
-		leaves[depth]--;
-		leaves[depth + 1] += 2;
+		assert(depth <= 15);
+		while (i && t->inner[i - 1] >= first)
+			i--;
+		leaves[depth] = 2 * above - (end - i);
+		above = end - i;
+		first = i;
 	}
 }
 
