@@ -58,13 +58,15 @@ CODEC_INLINE void copy_match(uint8_t *dst, size_t offset, size_t len,
 	}
 	if (CODEC_LIKELY(offset >= 16)) {
 		copy16(dst, src);
-		if (len <= 16)
+		copy16(dst + 16, src + 16);
+		if (CODEC_LIKELY(len <= 32))
 			return;
 		do {
-			dst += 16;
-			src += 16;
+			dst += 32;
+			src += 32;
 			copy16(dst, src);
-		} while (end - dst > 16);
+			copy16(dst + 16, src + 16);
+		} while (end - dst > 32);
 		return;
 	}
 	if (offset >= 8) {

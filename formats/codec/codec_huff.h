@@ -27,18 +27,35 @@ struct huff_shape {
 int huff_build(uint32_t *table, const uint8_t *lens,
 	       const struct huff_shape *shape);
 
-/* Takes at most shape->max bits, which must be valid. */
-CODEC_INLINE uint32_t huff_next(const uint32_t *table, unsigned int root,
-				struct bits *b)
+/* The entry of what comes next, which stays there. */
+CODEC_INLINE uint32_t huff_peek(const uint32_t *table, unsigned int root,
+				const struct bits *b)
 {
-	uint32_t e = table[b->buf >> (64 - root)];
+	return table[b->buf >> (64 - root)];
+}
 
+/* Takes the symbol whose entry was peeked: at most shape->max bits. */
+CODEC_INLINE uint32_t huff_take(const uint32_t *table, unsigned int root,
+				uint32_t e, struct bits *b)
+{
 	if (__builtin_expect(e & HUFF_SUB, 0)) {
 		bits_drop(b, root);
 		e = table[(e >> 8 & 0xffff) + (b->buf >> (64 - (e & 63)))];
 	}
 	bits_drop(b, e & 63);
 	return e >> 8;
+}
+
+CODEC_INLINE uint32_t huff_next(const uint32_t *table, unsigned int root,
+				struct bits *b)
+{
+	return huff_take(table, root, huff_peek(table, root, b), b);
+}
+
+/* An entry of a whole codeword for one of the first 256 symbols. */
+CODEC_INLINE bool huff_is_byte(uint32_t e)
+{
+	return e < 256 << 8;
 }
 
 #endif

@@ -148,14 +148,14 @@ CODEC_INLINE unsigned int decide(struct range *r, struct lzms_prob *probs,
 	return 1;
 }
 
-/* A symbol; 33 bits or more are valid behind it. */
+/* A symbol; 15 bits must be valid before it, BITS_FILLED are behind it. */
 CODEC_INLINE uint32_t symbol(struct lzms_code *c, const uint32_t *table,
 			     unsigned int root, struct bits *b)
 {
 	uint32_t sym;
 
-	bits_fill_back(b);
 	sym = huff_next(table, root, b);
+	bits_fill_back(b);
 	if (RARE(sym == HUFF_NONE, 0))
 		return sym;
 	c->freq[sym]++;
@@ -263,6 +263,7 @@ static int run(struct lzms *z, struct lzms_pass *pass,
 	uint64_t pair;
 	bool is_delta;
 
+	bits_fill_back(&s.b);
 	while (out < end) {
 		if (!decide(&s.r, z->probs[LZMS_MAIN], &s.state[LZMS_MAIN],
 			    16)) {

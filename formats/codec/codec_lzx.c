@@ -169,38 +169,40 @@ CODEC_INLINE uint32_t match_offset(const struct lzx *x, struct bits *b,
 	return offset;
 }
 
-CODEC_INLINE bool is_literal(uint32_t sym)
-{
-	return sym < 256;
-}
-
+/* The next entry is always looked up before the register is filled: it is what
+ * the processor waits for. 16 bits or more are valid then. */
 CODEC_INLINE int run_block(struct lzx_pass *s, size_t len, bool aligned)
 {
 	const struct lzx *x = s->x;
 	uint8_t *out = s->out, *end = out + len;
-	uint32_t sym, n, offset, recent[3];
+	uint32_t sym, n, offset, e, recent[3];
 	struct bits b = s->b;
 
 	memcpy(recent, s->recent, sizeof(recent));
+	bits_fill(&b);
+	e = huff_peek(x->main, LZX_MAIN_ROOT, &b);
 	while (out < end) {
 		bits_fill(&b);
-		sym = huff_next(x->main, LZX_MAIN_ROOT, &b);
-		if (is_literal(sym)) {
+		sym = huff_take(x->main, LZX_MAIN_ROOT, e, &b);
+		if (sym < 256) {
 			*out++ = (uint8_t)sym;
-			if (out == end)
-				break;
-			sym = huff_next(x->main, LZX_MAIN_ROOT, &b);
-			if (is_literal(sym)) {
-				*out++ = (uint8_t)sym;
+			e = huff_peek(x->main, LZX_MAIN_ROOT, &b);
+			if (!huff_is_byte(e) || out == end)
 				continue;
-			}
+			*out++ = (uint8_t)huff_take(x->main, LZX_MAIN_ROOT, e,
+						    &b);
+			e = huff_peek(x->main, LZX_MAIN_ROOT, &b);
+			continue;
 		}
 		bits_fill(&b);
 		sym -= 256;
 		n = (sym & 7) + 2;
-		if (n == 9)
+		if (n == 9) {
 			n += huff_next(x->length, LZX_LEN_ROOT, &b);
+			bits_fill(&b);
+		}
 		offset = match_offset(x, &b, recent, sym >> 3, aligned);
+		e = huff_peek(x->main, LZX_MAIN_ROOT, &b);
 		if (offset > (size_t)(out - s->start) ||
 		    n > (size_t)(end - out))
 			return -ERR_CORRUPT;

@@ -45,40 +45,40 @@ CODEC_INLINE uint32_t long_length(struct bits *b)
 	return len < 15 ? 0 : len;
 }
 
-CODEC_INLINE bool is_literal(uint32_t sym)
-{
-	return sym < 256;
-}
-
+/* The next entry is always looked up before the register is filled: it is what
+ * the processor waits for. 15 bits or more are valid then. */
 static int run(const struct codec_job *job, const uint32_t *table)
 {
 	uint8_t *out = job->out, *end = out + job->out_len;
 	struct bits b = { .p = job->in + HEADER, .end = job->in + job->in_len };
-	uint32_t sym, len, offset, nbits;
+	uint32_t sym, len, offset, e;
 
+	bits_fill(&b);
+	e = huff_peek(table, XPRESS_ROOT, &b);
 	while (out < end) {
 		bits_fill(&b);
-		sym = huff_next(table, XPRESS_ROOT, &b);
-		if (is_literal(sym)) {
+		sym = huff_take(table, XPRESS_ROOT, e, &b);
+		if (sym < 256) {
 			*out++ = (uint8_t)sym;
-			if (out == end)
-				break;
-			sym = huff_next(table, XPRESS_ROOT, &b);
-			if (is_literal(sym)) {
-				*out++ = (uint8_t)sym;
+			e = huff_peek(table, XPRESS_ROOT, &b);
+			if (!huff_is_byte(e) || out == end)
 				continue;
-			}
+			*out++ = (uint8_t)huff_take(table, XPRESS_ROOT, e, &b);
+			e = huff_peek(table, XPRESS_ROOT, &b);
+			continue;
 		}
 		len = sym & 15;
-		nbits = sym >> 4 & 15;
 		if (len == 15) {
 			give_back(&b);
 			len = long_length(&b);
 			if (!len)
 				return -ERR_CORRUPT;
+			bits_fill(&b);
 		}
 		len += 3;
-		offset = 1u << nbits | bits_get(&b, nbits);
+		sym = sym >> 4 & 15;
+		offset = 1u << sym | bits_get(&b, sym);
+		e = huff_peek(table, XPRESS_ROOT, &b);
 		if (offset > (size_t)(out - job->out) ||
 		    len > (size_t)(end - out))
 			return -ERR_CORRUPT;
