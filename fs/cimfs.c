@@ -33,7 +33,8 @@ static const struct word words[] = {
 
 static const char help[] =
 	"CIM: volume=GUID cache_regions child_only drive=C:=/mnt/c\n"
-	"  streams_interface=xattr|none ignore_case hide_hid_files lock=none\n";
+	"  streams_interface=xattr|none|windows ignore_case hide_hid_files\n"
+	"  lock=image|none\n";
 
 struct cimfs {
 	char claim[sizeof("volume-") + GUID_TEXT];
@@ -62,13 +63,23 @@ static int claim_volume(struct cimfs *c, const char *text, struct diag *why)
 			       strerror(-ret)) : 0;
 }
 
-static int check_word(const char *name, const char *value, const char *first,
-		      const char *second, struct diag *why)
+/* Which of the words value is; the first when there is none. */
+static int choose(const char *name, const char *value,
+		  const char *const texts[], int *out, struct diag *why)
 {
-	if (!value || !strcmp(value, first) || !strcmp(value, second))
+	*out = 0;
+	if (!value)
 		return 0;
+	for (int i = 0; texts[i]; i++)
+		if (!strcmp(value, texts[i])) {
+			*out = i;
+			return 0;
+		}
 	return diag_fail(why, EINVAL, "%s=%s: unknown", name, value);
 }
+
+static const char *const streams[] = { "xattr", "none", "windows", NULL };
+static const char *const locks[] = { "image", "none", NULL };
 
 /* An image may have thousands of region files, all open. */
 static void raise_files(void)
@@ -98,15 +109,18 @@ static int open_tree(const struct cimfs_opts *o, struct cimfs *c,
 		.ignore_case = o->ignore_case, .hide_hid_files = o->hide_hid,
 		.cache_regions = o->cache_regions, .registry = req->registry,
 		.drives = o->drives.items, .n_drives = o->drives.n,
-		.no_streams = o->streams && !strcmp(o->streams, "none"),
-		.no_lock = o->lock && !strcmp(o->lock, "none"),
 	};
-	int ret = check_word("streams_interface", o->streams, "xattr", "none",
-			     why);
+	int stream, lock;
+	int ret = choose("streams_interface", o->streams, streams, &stream,
+			 why);
 
 	if (!ret)
-		ret = check_word("lock", o->lock, "none", "image", why);
-	if (!ret && o->volume)
+		ret = choose("lock", o->lock, locks, &lock, why);
+	if (ret)
+		return ret;
+	v.streams = (enum cim_streams)stream;
+	v.no_lock = lock;
+	if (o->volume)
 		ret = claim_volume(c, o->volume, why);
 	return ret ? ret : cim_open(req->image, &v, &c->tree, why);
 }

@@ -84,6 +84,21 @@ def test_cimfs_streams_and_metadata_are_xattrs(image, tmp_path):
         assert not os.listxattr(d / "stream")
 
 
+def test_cimfs_streams_as_files_may_be_large(tmp_path):
+    image, = build(tmp_path / "c", {"name": "s.cim", "root": tree(
+        f={"data": "main", "ads": {"big": {"fill": 300000, "seed": "ads"},
+                                   "hole": {"sparse": 70000}}},
+        **{"a:b": {"data": "a name with a colon"}})})
+    with mount(image, tmp_path / "m", "streams_interface=windows") as d:
+        assert (d / "f:big").read_bytes() == fill(300000, "ads")
+        assert (d / "f:hole").read_bytes() == bytes(70000)
+        assert (d / "f:big").stat().st_size == 300000
+        assert not (d / "f:gone").exists() and not (d / "f:").exists()
+        assert (d / "a:b").read_text() == "a name with a colon"
+        assert sorted(os.listdir(d)) == ["a:b", "f"]
+        assert not os.listxattr(d / "f")
+
+
 def test_cimfs_links_stay_inside_the_mount(tmp_path):
     sub = "\\??\\C:\\Dir\\F.txt".encode("utf-16-le")
     payload = len(sub).to_bytes(2, "little")

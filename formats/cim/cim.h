@@ -12,10 +12,13 @@
 #include "formats/base/guid.h"
 #include "formats/tree.h"
 
+/* Alternate streams: user.NAME attributes, or files named FILE:NAME. */
+enum cim_streams { CIM_STREAMS_XATTR, CIM_STREAMS_NONE, CIM_STREAMS_WINDOWS };
+
 struct cim_opts {
 	bool ignore_case;	/* lookups, by the image's own upcase table */
 	bool hide_hid_files;	/* listings leave hidden files out */
-	bool no_streams;	/* alternate streams are not shown as xattrs */
+	enum cim_streams streams;
 	bool cache_regions;	/* ask for all regions to be read ahead */
 	bool no_lock;
 	const char *registry;	/* names lock holders; see dev_holder.h */

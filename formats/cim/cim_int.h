@@ -226,6 +226,21 @@ int cim_reparse_load_whole(const struct cim *v, const struct cim_file *f,
 int cim_streams_load(const struct cim *v, const struct cim_file *f,
 		     struct cim_links *out, struct diag *why);
 
+/* cim_stream.c: FILE:STREAM as files. Nodes from 1 << 32 on are streams. */
+#define CIM_NODE_STREAM_SHIFT 32
+static inline bool cim_node_is_stream(uint64_t node)
+{
+	return node >> CIM_NODE_STREAM_SHIFT;
+}
+/* By name: its place in the table, -ENOENT. */
+int64_t cim_stream_find(const struct cim *v, const struct cim_file *f,
+			const char *name, struct cim_stream *out);
+int cim_stream_load(struct cim *v, uint64_t node, struct cim_file *f,
+		    struct cim_stream *out);
+int cim_stream_attr(struct cim *v, uint64_t node, struct tree_attr *out);
+int cim_stream_lookup(struct cim *v, const struct cim_dir *d, const char *name,
+		      struct tree_attr *out);
+
 /* cim_stat.c */
 int cim_attr(struct cim *v, uint32_t id, const struct cim_file *f,
 	     struct tree_attr *out);

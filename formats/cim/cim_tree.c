@@ -27,6 +27,8 @@ static int op_getattr(struct tree *t, uint64_t node, struct tree_attr *out)
 	struct cim_file f;
 	int ret;
 
+	if (cim_node_is_stream(node))
+		return cim_stream_attr(v, node, out);
 	if (!cim_seen_of(v, id))
 		return -ENOENT;
 	ret = cim_file_load(v, id, &f, NULL);
@@ -41,16 +43,21 @@ static int op_lookup(struct tree *t, uint64_t dir, const char *name,
 	struct cim_file f;
 	struct cim_dir *d;
 	int64_t i;
-	int ret = cim_dir_get(v, cim_id(v, dir), &d);
+	int ret = cim_node_is_stream(dir) ? -ENOTDIR :
+		  cim_dir_get(v, cim_id(v, dir), &d);
 
 	if (ret)
 		return ret;
 	i = cim_dir_find(v, d, name, v->opts.ignore_case);
 	if (i >= 0)
 		id = cim_links_id(&d->links, (uint32_t)i);
+	else if (i == -ENOENT && v->opts.streams == CIM_STREAMS_WINDOWS)
+		ret = cim_stream_lookup(v, d, name, out);
+	else
+		ret = (int)i;
 	cim_dir_put(v, d);
 	if (i < 0)
-		return (int)i;
+		return ret;
 	ret = cim_file_load(v, id, &f, NULL);
 	return ret ? ret : cim_attr(v, id, &f, out);
 }
@@ -94,7 +101,8 @@ static int op_list(struct tree *t, uint64_t dir, uint64_t from, bool want_attr,
 		.ctx = ctx,
 	};
 	struct cim_dir *d;
-	int ret = cim_dir_get(l.v, cim_id(l.v, dir), &d);
+	int ret = cim_node_is_stream(dir) ? -ENOTDIR :
+		  cim_dir_get(l.v, cim_id(l.v, dir), &d);
 
 	if (ret)
 		return ret;
@@ -110,7 +118,8 @@ static int op_readlink(struct tree *t, uint64_t node, char *buf, size_t size)
 	struct cim *v = cim_of(t);
 	uint64_t id = cim_id(v, node);
 	struct cim_file f;
-	int ret = cim_file_load(v, id, &f, NULL);
+	int ret = cim_node_is_stream(node) ? -EINVAL :
+		  cim_file_load(v, id, &f, NULL);
 
 	if (ret)
 		return ret;
@@ -120,28 +129,41 @@ static int op_readlink(struct tree *t, uint64_t node, char *buf, size_t size)
 	return cim_link_text(v, (uint32_t)id, &f, buf, size);
 }
 
-static int op_open(struct tree *t, uint64_t node, bool write,
-		   struct tree_file **out)
+/* What reading gives: the stream to read, and whether that is refused. */
+static int find_data(struct cim *v, uint64_t node, struct cim_stream *out,
+		     int *denied)
 {
-	struct cim *v = cim_of(t);
-	struct cim_handle *h;
 	struct cim_file f;
-	int ret = cim_file_load(v, cim_id(v, node), &f, NULL);
+	int ret;
 
-	if (!ret && f.dir)
-		ret = -EISDIR;
+	if (cim_node_is_stream(node))
+		return cim_stream_load(v, node, &f, out);
+	ret = cim_file_load(v, cim_id(v, node), &f, NULL);
 	if (ret)
 		return ret;
-	h = mem_new(struct cim_handle);
-	if (!h)
-		return -ENOMEM;
-	h->file.id = node;
 	/* What is stored is the file's data, whatever its tag says; a file
 	 * of zeros with such a tag was not captured with its data. */
 	if (f.data.sparse &&
 	    ntmeta_kind_of(f.tag, f.attrs) == NTMETA_ELSEWHERE)
-		h->denied = -EOPNOTSUPP;
-	ret = cim_data_load(v, &f.data, &h->data, NULL);
+		*denied = -EOPNOTSUPP;
+	*out = f.data;
+	return 0;
+}
+
+static int op_open(struct tree *t, uint64_t node, bool write,
+		   struct tree_file **out)
+{
+	struct cim *v = cim_of(t);
+	struct cim_handle *h = mem_new(struct cim_handle);
+	struct cim_stream s;
+	int ret;
+
+	if (!h)
+		return -ENOMEM;
+	h->file.id = node;
+	ret = find_data(v, node, &s, &h->denied);
+	if (!ret)
+		ret = cim_data_load(v, &s, &h->data, NULL);
 	if (ret)
 		free(h);
 	else

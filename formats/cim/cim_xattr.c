@@ -90,17 +90,16 @@ static ssize_t give_known(struct request *r, enum ntmeta_xattr which)
 	return -EOPNOTSUPP;
 }
 
-static ssize_t give_data(struct request *r, const struct cim_links *l,
-			 uint32_t i)
+/* A stream's contents. Its name is exact, unless case is ignored. */
+static ssize_t give_stream(struct request *r, const char *name)
 {
-	struct cim_disk_stream raw;
 	struct cim_stream s;
 	struct cim_data d;
-	ssize_t ret;
+	ssize_t ret = cim_stream_find(r->v, &r->f, name, &s);
 
-	cim_links_stream(l, i, &raw);
-	ret = cim_stream_decode(&raw, &s, NULL);
-	if (!ret)
+	if (ret == -ENOENT)
+		return -ENODATA;
+	if (ret >= 0)
 		ret = cim_data_load(r->v, &s, &d, NULL);
 	if (ret)
 		return ret;
@@ -114,33 +113,55 @@ static ssize_t give_data(struct request *r, const struct cim_links *l,
 	return ret;
 }
 
-/* Windows finds streams without regard to case; exact names are for us. */
-static ssize_t give_stream(struct request *r, const char *name)
-{
-	le16_t units[CIM_NAME_UNITS];
-	struct cim_name want = { units[0].b, 0 };
-	struct cim_links l;
-	ssize_t ret = utf8_to_utf16le(name, strlen(name), units,
-				      CIM_NAME_UNITS);
-
-	if (ret < 0)
-		return -ENODATA;
-	want.n = (unsigned)ret;
-	ret = cim_streams_load(r->v, &r->f, &l, NULL);
-	if (ret)
-		return ret;
-	ret = -ENODATA;
-	for (uint32_t i = 0; i < l.n && ret == -ENODATA; i++)
-		if (cim_name_same(NULL, want, cim_links_name(&l, i)))
-			ret = give_data(r, &l, i);
-	free((void *)(uintptr_t)l.p);
-	return ret;
-}
-
 static int begin(struct tree *t, uint64_t node, struct request *r)
 {
 	r->v = cim_of(t);
+	/* Streams have no attributes of their own. */
+	if (cim_node_is_stream(node))
+		return -ENODATA;
 	return cim_file_load(r->v, cim_id(r->v, node), &r->f, NULL);
+}
+
+/* Another namespace is not for everybody's eyes. */
+static bool is_shown(const char *name)
+{
+	return strncmp(name, "security.", 9) && strncmp(name, "trusted.", 8) &&
+	       strncmp(name, "system.", 7);
+}
+
+static ssize_t list_names(struct request *r, const struct cim_links *l,
+			  bool prefixed)
+{
+	size_t used = 0;
+
+	for (uint32_t i = 0; i < l->n; i++) {
+		char name[5 + CIM_NAME_UTF8] = "user.";
+		struct cim_name a = cim_links_name(l, i);
+		int n = utf16le_to_utf8(a.units, a.n, name + 5, CIM_NAME_UTF8);
+		size_t len = (size_t)n + (prefixed ? 6 : 1);
+
+		if (n < 0 || (prefixed && !is_shown(name + 5)))
+			continue;
+		if (r->size && len > r->size - used)
+			return -ERANGE;
+		if (r->size)
+			memcpy((char *)r->buf + used,
+			       prefixed ? name : name + 5, len);
+		used += len;
+	}
+	return (ssize_t)used;
+}
+
+static ssize_t list_streams(struct request *r, bool prefixed)
+{
+	struct cim_links l;
+	ssize_t ret = cim_streams_load(r->v, &r->f, &l, NULL);
+
+	if (ret)
+		return ret;
+	ret = list_names(r, &l, prefixed);
+	free((void *)(uintptr_t)l.p);
+	return ret;
 }
 
 ssize_t cim_getxattr(struct tree *t, uint64_t node, const char *name, void *buf,
@@ -155,51 +176,22 @@ ssize_t cim_getxattr(struct tree *t, uint64_t node, const char *name, void *buf,
 		return ret;
 	if (which != NTMETA_X_NONE)
 		return give_known(&r, which);
+	if (r.v->opts.streams == CIM_STREAMS_WINDOWS &&
+	    !strcmp(name, "ntfs.streams.list"))
+		return list_streams(&r, false);
 	if (!stream)
 		return -EOPNOTSUPP;
-	return r.v->opts.no_streams ? -ENODATA : give_stream(&r, stream);
-}
-
-/* Another namespace is not for everybody's eyes. */
-static bool is_shown(const char *name)
-{
-	return strncmp(name, "security.", 9) && strncmp(name, "trusted.", 8) &&
-	       strncmp(name, "system.", 7);
-}
-
-static ssize_t list_names(struct request *r, const struct cim_links *l)
-{
-	size_t used = 0;
-
-	for (uint32_t i = 0; i < l->n; i++) {
-		char name[5 + CIM_NAME_UTF8] = "user.";
-		struct cim_name a = cim_links_name(l, i);
-		int n = utf16le_to_utf8(a.units, a.n, name + 5, CIM_NAME_UTF8);
-
-		if (n < 0 || !is_shown(name + 5))
-			continue;
-		n += 6;
-		if (r->size && (size_t)n > r->size - used)
-			return -ERANGE;
-		if (r->size)
-			memcpy((char *)r->buf + used, name, (size_t)n);
-		used += (size_t)n;
-	}
-	return (ssize_t)used;
+	return r.v->opts.streams == CIM_STREAMS_XATTR ?
+		give_stream(&r, stream) : -ENODATA;
 }
 
 ssize_t cim_listxattr(struct tree *t, uint64_t node, char *buf, size_t size)
 {
 	struct request r = { .buf = buf, .size = size };
-	struct cim_links l;
 	ssize_t ret = begin(t, node, &r);
 
-	if (ret || r.v->opts.no_streams)
-		return ret;
-	ret = cim_streams_load(r.v, &r.f, &l, NULL);
 	if (ret)
-		return ret;
-	ret = list_names(&r, &l);
-	free((void *)(uintptr_t)l.p);
-	return ret;
+		return ret == -ENODATA ? 0 : ret;
+	return r.v->opts.streams == CIM_STREAMS_XATTR ? list_streams(&r, true)
+						      : 0;
 }

@@ -12,6 +12,7 @@ formats_cim_libcim_a_SOURCES = \
 	formats/cim/cim_meta.c \
 	formats/cim/cim_region.c \
 	formats/cim/cim_stat.c \
+	formats/cim/cim_stream.c \
 	formats/cim/cim_table.c \
 	formats/cim/cim_tree.c \
 	formats/cim/cim_walk.c \

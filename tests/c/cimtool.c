@@ -4,7 +4,7 @@
  * tests/make/gen_cim.py ("Listing"), reading all of it.
  *	-t  drive its tree by treescript from stdin instead
  *	-s  print what its header says and how long opening took
- *	-i ignore case  -H hide hidden files  -n no streams
+ *	-i ignore case  -H hide hidden files  -n no streams  -w FILE:STREAM
  *	-d C:=/mnt/c (may be repeated)
  *	-m  fail each allocation in turn while everything is listed
  */
@@ -225,13 +225,15 @@ static void parse(int argc, char **argv, struct cim_opts *o)
 	int c;
 
 	o->drives = drives;
-	while ((c = getopt(argc, argv, "tsimHnd:")) != -1) {
+	while ((c = getopt(argc, argv, "tsimHnwd:")) != -1) {
 		want_script |= c == 't';
 		want_info |= c == 's';
 		want_oom |= c == 'm';
 		o->ignore_case |= c == 'i';
 		o->hide_hid_files |= c == 'H';
-		o->no_streams |= c == 'n';
+		if (c == 'n' || c == 'w')
+			o->streams = c == 'n' ? CIM_STREAMS_NONE
+					      : CIM_STREAMS_WINDOWS;
 		if (c == 'd')
 			drives[o->n_drives++] = optarg;
 		if (c == '?')

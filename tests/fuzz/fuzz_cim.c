@@ -60,6 +60,8 @@ static void use_node(struct tree *t, uint64_t id, struct nodes *nodes)
 
 	use_xattrs(t, id);
 	tree_lookup(t, id, "a.txt", &a);
+	if (!tree_lookup(t, id, "ads.txt:one", &a) && nodes->n < NODES_MAX)
+		nodes->ids[nodes->n++] = a.id;
 	if (tree_getattr(t, id, &a))
 		return;
 	if (S_ISLNK(a.mode))
@@ -110,7 +112,10 @@ static int add_regions(struct cim *v, const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct nodes nodes = { .ids = { TREE_ROOT }, .n = 1 };
-	struct cim_opts opts = { .ignore_case = size & 1 };
+	struct cim_opts opts = {
+		.ignore_case = size & 1,
+		.streams = size & 2 ? CIM_STREAMS_WINDOWS : CIM_STREAMS_XATTR,
+	};
 	struct cim *v;
 
 	if (size < sizeof(struct cim_disk_fs) || size > INPUT_MAX)
