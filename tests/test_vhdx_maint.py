@@ -192,7 +192,8 @@ LONG = "../" + "/".join(["directory%03d" % n for n in range(300)]) + "/q.vhdx"
 @pytest.mark.parametrize("relative, windows", [
     ("-", "-"), ("../n/q.vhdx", "-"), ("q.vhdx", "D:\\n\\q.vhdx"),
     (LONG, "D:\\" + LONG[3:].replace("/", "\\"))])
-@pytest.mark.parametrize("linkage2", ["-", str(uuid.UUID(int=5))])
+@pytest.mark.parametrize("linkage2", [
+    "-", pytest.param(str(uuid.UUID(int=5)), marks=pytest.mark.slow)])
 def test_vhdx_relink_is_old_or_new_at_any_crash(
         mt, vt, tool, tmp_path, relative, windows, linkage2):
     parent = base(tmp_path)
@@ -390,7 +391,8 @@ def test_vhdx_grow_child_hides_a_larger_parent(mt, vt, tmp_path, state, new):
               parents=[parent]) == ["ok", "ok"]
 
 
-@pytest.mark.parametrize("parent", [False, True])
+@pytest.mark.parametrize("parent", [
+    False, pytest.param(True, marks=pytest.mark.slow)])
 def test_vhdx_grow_moves_the_bat_at_any_crash(mt, vt, tmp_path, parent):
     """From one MiB of BAT to three, with blocks around the old end."""
     parents = [base(tmp_path)] if parent else []

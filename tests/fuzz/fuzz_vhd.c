@@ -58,12 +58,44 @@ static void change(struct dev *dev, uint64_t off)
 	dev_zero(dev, off, len / 2, true);
 }
 
+static void look(struct vhd *v)
+{
+	uint64_t size = dev_size(vhd_dev(v));
+	struct layer_run runs[8];
+
+	for (uint64_t off = 0, i = 0; off < size && i < PIECES_MAX; i++) {
+		int n = vhd_layer(v, off, size - off, runs, 8);
+
+		if (n <= 0)
+			break;
+		for (int k = 0; k < n; k++)
+			off += runs[k].len;
+	}
+	vhd_check(v, NULL, NULL, NULL);
+}
+
+static void maintain(struct vhd *v)
+{
+	struct vhd_relink to = { .relative = "a/b.vhd", .windows = "C:\\b" };
+	struct guid id = { "0123456789abcdef" };
+	uint64_t size = dev_size(vhd_dev(v));
+
+	vhd_set_id(v, &id, NULL);
+	if (vhd_info(v)->type == VHD_DIFFERENCING)
+		vhd_relink(v, &to, NULL);
+	/* Large ones would only take memory. */
+	if (size < 16 * PARENT_SIZE)
+		dev_resize(vhd_dev(v), size + 4096, NULL);
+	look(v);
+}
+
 static void use(struct vhd *v, struct dev *parent)
 {
 	struct diag why = DIAG_INIT;
 	struct dev *dev = vhd_dev(v);
 
 	touch_all(dev);
+	look(v);
 	if (vhd_info(v)->type == VHD_DIFFERENCING) {
 		vhd_set_parent(v, parent, &why);
 		touch_all(dev);
@@ -76,6 +108,7 @@ static void use(struct vhd *v, struct dev *parent)
 	change(dev, dev_size(dev) / 2);
 	dev_flush(dev);
 	touch_all(dev);
+	maintain(v);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -87,6 +87,21 @@ static void read_around(struct dev *d)
 	}
 }
 
+static void maintain(struct vhdx *x)
+{
+	struct vhdx_relink to = { .relative = "a/b.vhdx" };
+	struct guid id = { "0123456789abcdef" };
+	uint64_t size = dev_size(vhdx_dev(x));
+
+	vhdx_set_data_guid(x, &id, NULL);
+	if (vhdx_info(x)->has_parent)
+		vhdx_relink(x, &to, NULL);
+	/* Large ones would only take memory. */
+	if (size < 4 * DISK && vhdx_info(x)->block_size < DISK)
+		dev_resize(vhdx_dev(x), size + 4096, NULL);
+	vhdx_check(x, NULL, NULL, NULL);
+}
+
 /* A log may say that the file is 128 TiB long; ours is memory. */
 static void write_around(struct vhdx *x)
 {
@@ -101,6 +116,7 @@ static void write_around(struct vhdx *x)
 	dev_flush(d);
 	dev_write(d, "hello", 5, size - 5);
 	read_around(d);
+	maintain(x);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -108,6 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct dev *file, *parent;
 	struct diag why = DIAG_INIT;
+	struct layer_run runs[8];
 	struct vhdx *x;
 	uint8_t *copy;
 
@@ -126,6 +143,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else {
 		vhdx_set_parent(x, parent, NULL);
 		read_around(vhdx_dev(x));
+		vhdx_layer(x, 0, dev_size(vhdx_dev(x)), runs, 8);
+		vhdx_check(x, NULL, NULL, NULL);
 		write_around(x);
 		vhdx_close(x);
 	}
