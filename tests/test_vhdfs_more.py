@@ -8,8 +8,8 @@ import signal
 import pytest
 
 from conftest import open_up, run
-from mounts import (VHDFS, let_go, make_disk, mount, mounted, options_of, pid_of,
-                    vhdfs, wait_gone)
+from mounts import (VHDFS, let_go, make_disk, mount, mounted, options_of,
+                    pid_of, vhdfs, wait_gone)
 from test_vhdfs import check_volume
 
 pytestmark = pytest.mark.mount

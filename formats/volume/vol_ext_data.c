@@ -109,6 +109,8 @@ int vol_ext_open_file(struct tree *t, uint64_t id, bool write,
 
 	if (ret)
 		return ret == -ENOENT ? -ESTALE : ret;
+	if (!in.links && !tree_is_open(t, id))
+		return -ESTALE;		/* freed, and perhaps soon another's */
 	if (!S_ISREG(in.mode))
 		return S_ISDIR(in.mode) ? -EISDIR : -EINVAL;
 	if (in.flags & EXT_ENCRYPT_FL)
