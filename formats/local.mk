@@ -13,3 +13,4 @@ include formats/ntfs/local.mk
 include formats/volume/local.mk
 include formats/view/local.mk
 include formats/cim/local.mk
+include formats/wim/local.mk

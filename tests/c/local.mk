@@ -27,6 +27,7 @@ include tests/c/ext.mk
 include tests/c/fs.mk
 include tests/c/session.mk
 include tests/c/cim.mk
+include tests/c/wim.mk
 
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
