@@ -63,13 +63,14 @@ static void start_worker(struct loop *l)
 		l->n++;
 }
 
-/* Lock held. Lets another thread read. */
+/* Lock held. Lets another thread read. None is started after the end, when
+ * glue_loop_mt() has counted those that it waits for. */
 static void give_up(struct loop *l)
 {
 	l->reader = NULL;
 	if (l->n_idle)
 		pthread_cond_signal(&l->free_cond);
-	else if (l->n < MAX_THREADS)
+	else if (l->n < MAX_THREADS && !fuse_session_exited(l->g->se))
 		start_worker(l);
 }
 
@@ -247,7 +248,6 @@ int glue_loop_mt(struct glue *g)
 	pthread_mutex_unlock(&l.lock);
 	if (n)
 		watch(&l);
-	/* Nobody starts a thread after the end. */
 	pthread_mutex_lock(&l.lock);
 	n = l.n;
 	pthread_mutex_unlock(&l.lock);
