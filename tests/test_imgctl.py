@@ -276,6 +276,13 @@ def test_convert_flattens_a_chain(ctl, peer, raw, tmp_path):
         tmp_path / "flat.vhd")
 
 
+@pytest.mark.parametrize("suffix", ["vhd", "vhdx"])
+def test_convert_as_7zip_reads_it(ctl, peer, raw, tmp_path, suffix):
+    ctl("convert", "in.raw", f"out.{suffix}")
+    run("sh", "-c", f"{peer('7z')} e -so -t{suffix} out.{suffix} | "
+        "cmp - in.raw", cwd=tmp_path)
+
+
 def test_convert_keeps_holes(ctl, raw, tmp_path):
     ctl("convert", "in.raw", "out.vhdx")
     ctl("convert", "out.vhdx", "back.raw")

@@ -105,7 +105,7 @@ static int say(struct imgctl_check *k)
 		       json_string_value(json_object_get(f, "weight")),
 		       json_string_value(json_object_get(f, "text")));
 	if (k->n[IMGCTL_ERROR])
-		printf("%s: %u errors, %u warnings\n", k->c->files[0],
+		printf("%s: errors: %u, warnings: %u\n", k->c->files[0],
 		       k->n[IMGCTL_ERROR], k->n[IMGCTL_WARNING]);
 	else
 		printf("%s: sound%s\n", k->c->files[0],

@@ -212,9 +212,10 @@ static void put_text(const struct compare *x)
 		puts("the contents are the same");
 		return;
 	}
-	printf("first difference at byte %llu; %s differ in %zu ranges:\n",
+	printf("first difference at byte %llu; %s differ in %zu range%s:\n",
 	       (unsigned long long)x->first,
-	       imgctl_size_text(x->differ, text), x->n_ranges);
+	       imgctl_size_text(x->differ, text), x->n_ranges,
+	       x->n_ranges == 1 ? "" : "s");
 	for (size_t i = 0; i < show; i++)
 		printf("  %16llu  %llu\n",
 		       (unsigned long long)x->ranges[i].off,
