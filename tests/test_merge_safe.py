@@ -117,7 +117,7 @@ def every_stop(crash, args, step=1, limit=2000):
 def test_merge_stopped_at_every_change(tool, tmp_path, kind, args):
     depth = 3 if kind == "vhd" else 2
     crash = Crash(tool, kind, "crash0", tmp_path, depth, c=1)
-    every_stop(crash, args, step=4 if kind == "vhdx" else 2)
+    every_stop(crash, args, step=9 if kind == "vhdx" else 5)
 
 
 @pytest.mark.slow
