@@ -44,6 +44,11 @@ static const struct word words[] = {
 	{ "acl", WORD_IGNORE, 0 }, { "user_xattr", WORD_IGNORE, 0 },
 	{ "compression", WORD_IGNORE, 0 }, { "locale", WORD_IGNORE, 0 },
 	{ "delay_mtime", WORD_IGNORE, 0 }, { "utf8", WORD_IGNORE, 0 },
+	{ "nocompression", WORD_IGNORE, 0 }, { "inherit", WORD_IGNORE, 0 },
+	{ "posix_nlink", WORD_IGNORE, 0 }, { "errors", WORD_IGNORE, 0 },
+	{ "special_files", WORD_IGNORE, 0 }, { "iocharset", WORD_IGNORE, 0 },
+	{ "codepage", WORD_IGNORE, 0 }, { "shortname", WORD_IGNORE, 0 },
+	{ "time_offset", WORD_IGNORE, 0 }, { "ro_fallback", WORD_IGNORE, 0 },
 	{ NULL, WORD_IGNORE, 0 },
 };
 

@@ -225,7 +225,7 @@ static int pick(const struct candidates *all, match_fn match, const char *text,
 				    "shows files); there is: %s", have);
 	if (!m.n)
 		return diag_fail_as(why, ENOENT, OUT_NOT_FOUND, "no partition "
-				    "fits part=%s; there is: %s", text, have);
+				    "fits \"%s\"; there is: %s", text, have);
 	if (m.n == 1)
 		*out = m.first;
 	else if (match == match_mountable)
