@@ -4,6 +4,7 @@ include fs/session/local.mk
 include fs/glue/local.mk
 include fs/vhdfs.mk
 include fs/cimfs.mk
+include fs/wimfs.mk
 
 # mount(8) and umount(8) look for these names.
 install-exec-hook: install-helpers

@@ -206,7 +206,7 @@ def test_every_package_is_listed_once():
     assert len(rows) == len({tuple(r) for r in rows})
 
 
-@pytest.mark.parametrize("page", ["vhdfs.1", "vhdmerge.1", "cimfs.1",
+@pytest.mark.parametrize("page", ["vhdfs.1", "vhdmerge.1", "cimfs.1", "wimfs.1",
                                   "imgctl.1", "imgfs.5"])
 def test_man_pages_are_clean(peer, page):
     out = subprocess.run([peer("mandoc"), "-T", "lint", "-W", "warning",

@@ -290,7 +290,7 @@ int wim_blob_load(struct wim *w, const struct wim_blob *b, uint8_t **out,
 	ret = p ? wim_blob_read(w, b, p, (size_t)b->size, 0) : -ENOMEM;
 	if (ret) {
 		diag_fail(why, ret, "wim: metadata cannot be read: %s",
-			  strerror(-ret));
+			  ret == -ERR_CORRUPT ? "damaged" : strerror(-ret));
 	} else {
 		ret = check_hash(w, b, p);
 		if (ret)
