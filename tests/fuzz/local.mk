@@ -11,4 +11,5 @@ include tests/fuzz/vhdx.mk
 include tests/fuzz/part.mk
 include tests/fuzz/ntfs.mk
 include tests/fuzz/ext.mk
+include tests/fuzz/wim.mk
 include tests/fuzz/cim.mk
