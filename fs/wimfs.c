@@ -211,7 +211,8 @@ int main(int argc, char **argv)
 	struct wimfs_opts opts = { 0 };
 	const struct session_type type = {
 		.name = "wimfs", .usage = "[-o OPTIONS] IMAGE DIR",
-		.help = help, .words = words, .opts = &opts, .never_writes = true,
+		.help = help, .words = words, .opts = &opts,
+		.never_writes = true,
 		.resolve = resolve, .open = open_image, .close = close_image,
 		.describe = describe,
 	};
