@@ -384,6 +384,7 @@ def main():
     try:
         print("making the inputs ...", file=sys.stderr)
         inputs = Inputs(where, a.small)
+        os.sync()       # or writing the inputs back is measured as well
         warm(*(f for f in where.rglob("*") if f.is_file()))
         only = set(filter(None, a.only.split(",")))
         table = [r for r in rows(inputs) if not only or r[0] in only]
