@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <linux/fuse.h>
 #include <poll.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <time.h>
@@ -28,6 +29,8 @@
 /* Between looking whether the reader is stuck in an answer: what others may
  * lose by that, and far above what an answer from memory takes. */
 #define TICK_NS 1000000
+/* How long a reader looks out before it goes to sleep. */
+#define LINGER_NS 50000
 /* So many in which nobody asks, and the watch sleeps too. */
 #define QUIET_TICKS 20
 
@@ -35,6 +38,7 @@ struct worker {
 	struct loop *l;
 	pthread_t thread;
 	bool reading;			/* is in read(2), or close to it */
+	bool asked;			/* its own: something came last time */
 };
 
 struct loop {
@@ -140,12 +144,36 @@ static void got_request(struct loop *l, struct worker *w,
 	pthread_mutex_unlock(&l->lock);
 }
 
+/* Who has just been answered asks again at once, and a processor that went to
+ * sleep takes longer to wake up than the answer did (measured on a virtual
+ * machine: 21,000 random reads/s without this, 2 processors). Others may run
+ * meanwhile. */
+static void linger(struct fuse_session *se)
+{
+	struct timespec t;
+	uint64_t now, end = 0;
+
+	do {
+		if (is_waiting(fuse_session_fd(se)))
+			return;
+		sched_yield();
+		clock_gettime(CLOCK_MONOTONIC, &t);
+		now = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+		if (!end)
+			end = now + LINGER_NS;
+	} while (now < end && !fuse_session_exited(se));
+}
+
 /* One request, or the end of all: an error, or the mount has gone. */
 static void serve_one(struct loop *l, struct worker *w, struct fuse_buf *b)
 {
 	struct fuse_session *se = l->g->se;
-	int ret = fuse_session_receive_buf(se, b);
+	int ret;
 
+	if (w->asked)
+		linger(se);
+	ret = fuse_session_receive_buf(se, b);
+	w->asked = ret > 0;
 	if (ret > 0) {
 		got_request(l, w, b);
 		fuse_session_process_buf(se, b);
