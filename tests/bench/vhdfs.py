@@ -11,6 +11,7 @@ import argparse
 import os
 import pathlib
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -380,6 +381,8 @@ def main():
     p.add_argument("--only", default="")
     p.add_argument("--small", action="store_true")
     a = p.parse_args()
+    # Ended from outside, it still unmounts what it mounted.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     where = pathlib.Path(tempfile.mkdtemp(prefix="imgfs-bench-", dir=a.dir))
     try:
         print("making the inputs ...", file=sys.stderr)
